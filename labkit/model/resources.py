@@ -1,0 +1,69 @@
+"""The kinds of Kubernetes object that the lab uses, and where each lives in the API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+#: A Kubernetes object as it travels: decoded JSON.
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A kind with its address in the API: `/api/v1/...` for the core group, else `/apis/...`."""
+
+    kind: str
+    plural: str
+    group: str = ""
+    version: str = "v1"
+    namespaced: bool = True
+    short_names: tuple[str, ...] = ()
+
+    @property
+    def singular(self) -> str:
+        return self.kind.lower()
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
+        """The URL path of a collection, an object or a subresource. No namespace: all of them.
+
+        >>> SERVICES.path("default", "app1", "status")
+        '/api/v1/namespaces/default/services/app1/status'
+        """
+        root = f"/apis/{self.api_version}" if self.group else f"/api/{self.version}"
+        parts = [root]
+        if self.namespaced and namespace:
+            parts.append(f"namespaces/{namespace}")
+        parts += [part for part in (self.plural, name, subresource) if part]
+        return "/".join(parts)
+
+
+NAMESPACES = Resource("Namespace", "namespaces", namespaced=False, short_names=("ns",))
+NODES = Resource("Node", "nodes", namespaced=False, short_names=("no",))
+PODS = Resource("Pod", "pods", short_names=("po",))
+SERVICES = Resource("Service", "services", short_names=("svc",))
+ENDPOINTS = Resource("Endpoints", "endpoints", short_names=("ep",))
+EVENTS = Resource("Event", "events", short_names=("ev",))
+
+RESOURCES = (NAMESPACES, NODES, PODS, SERVICES, ENDPOINTS, EVENTS)
+
+
+def find(word: str) -> Resource | None:
+    """The resource that a person means by `svc`, `service`, `services` or `Service`."""
+    wanted = word.lower()
+    for resource in RESOURCES:
+        if wanted in (resource.plural, resource.singular, *resource.short_names):
+            return resource
+    return None
+
+
+def name_of(obj: Mapping[str, Any]) -> str:
+    """`namespace/name`, or the bare name of an object without a namespace."""
+    meta = obj.get("metadata", {})
+    namespace = meta.get("namespace", "")
+    return f"{namespace}/{meta.get('name', '')}" if namespace else str(meta.get("name", ""))

@@ -1,0 +1,187 @@
+"""What a lab is to be: its machines, its three networks, its proxy.
+
+Three networks, none of which overlaps another:
+
+    machines   192.168.56.0/24   control .10, workers .11 and up, the outside machine .100;
+                                 .1 is the learner's own machine, as on a host-only network
+    pods       10.244.0.0/16     a /24 for each node: 10.244.0.0/24 for control, then .1, .2, ...
+    Services   10.96.0.0/16      no machine has these addresses; only rules know them
+
+Values are checked here, once, when they are made; later code never checks again.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network
+from typing import Literal
+
+from labkit import errors
+
+Role = Literal["control-plane", "worker", "outside"]
+
+API_PORT = 6443
+DEFAULT_NAME = "lab"
+#: A pod network is handed out in pieces of this prefix length, as kubenet did.
+POD_PREFIX = 24
+#: 28 characters leave room for `/run/user/65534/labkit/NAME/holder.sock` in sun_path's 108 bytes.
+LAB_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,26}[a-z0-9])?")
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """One machine. An outside machine has no pod network: it is not part of the cluster."""
+
+    name: str
+    role: Role
+    address: IPv4Address
+    pod_network: IPv4Network | None = None
+
+    @property
+    def in_cluster(self) -> bool:
+        return self.role != "outside"
+
+
+@dataclass(frozen=True, slots=True)
+class ProxySpec:
+    """How the agent is started. `flags` are kube-proxy's own, without the leading dashes."""
+
+    mode: str = "userspace"
+    flags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LabSpec:
+    """A whole lab. Make one with `plan`, which checks it."""
+
+    name: str
+    provider: str
+    machine_network: IPv4Network
+    pod_network: IPv4Network
+    service_network: IPv4Network
+    node_ports: tuple[int, int]
+    nodes: tuple[NodeSpec, ...]
+    proxy: ProxySpec = ProxySpec()
+
+    @property
+    def cluster(self) -> tuple[NodeSpec, ...]:
+        return tuple(node for node in self.nodes if node.in_cluster)
+
+    @property
+    def workers(self) -> tuple[NodeSpec, ...]:
+        return tuple(node for node in self.nodes if node.role == "worker")
+
+    @property
+    def control(self) -> NodeSpec:
+        return next(node for node in self.nodes if node.role == "control-plane")
+
+    @property
+    def learner_address(self) -> IPv4Address:
+        """The learner's own machine, as the nodes see it."""
+        return self.machine_network[1]
+
+    @property
+    def api_service_address(self) -> IPv4Address:
+        """The clusterIP of `default/kubernetes`: always the first of the Service network."""
+        return self.service_network[1]
+
+    def node(self, name: str) -> NodeSpec:
+        """Raises NothingMatched for a name that no machine of this lab has."""
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        known = ", ".join(node.name for node in self.nodes)
+        raise errors.NothingMatched(f"lab {self.name} has no node {name!r}", hint=f"it has {known}")
+
+
+def check_name(name: str) -> str:
+    """Return `name` if it can be a lab's; raises ConfigError that says which names can."""
+    if not LAB_NAME.fullmatch(name):
+        raise errors.ConfigError(
+            f"{name!r} cannot be a lab's name",
+            hint="use 1 to 28 lower-case letters, digits and hyphens, "
+            "with a letter or digit at both ends",
+        )
+    return name
+
+
+def plan(
+    name: str = DEFAULT_NAME,
+    *,
+    provider: str = "netns",
+    workers: int = 2,
+    clients: int = 1,
+    machine_network: IPv4Network = IPv4Network("192.168.56.0/24"),
+    pod_network: IPv4Network = IPv4Network("10.244.0.0/16"),
+    service_network: IPv4Network = IPv4Network("10.96.0.0/16"),
+    node_ports: tuple[int, int] = (30000, 32767),
+    proxy: ProxySpec | None = None,
+) -> LabSpec:
+    """Give every machine its name, role and addresses. Raises ConfigError for what cannot be."""
+    check_name(name)
+    _check_counts(workers, clients)
+    _check_networks({"machines": machine_network, "pods": pod_network, "services": service_network})
+    _check_room(machine_network, pod_network, workers)
+    pieces = list(pod_network.subnets(new_prefix=POD_PREFIX))
+    nodes = [NodeSpec("control", "control-plane", machine_network[10], pieces[0])]
+    nodes += [
+        NodeSpec(f"node{i}", "worker", machine_network[10 + i], pieces[i])
+        for i in range(1, workers + 1)
+    ]
+    nodes += [
+        NodeSpec("client" if i == 0 else f"client{i + 1}", "outside", machine_network[100 + i])
+        for i in range(clients)
+    ]
+    return LabSpec(
+        name,
+        provider,
+        machine_network,
+        pod_network,
+        service_network,
+        node_ports,
+        tuple(nodes),
+        proxy or ProxySpec(),
+    )
+
+
+def _check_counts(workers: int, clients: int) -> None:
+    if not 1 <= workers <= 80:
+        raise errors.ConfigError(f"nodes.workers is {workers}", hint="1 to 80 are possible")
+    if not 0 <= clients <= 50:
+        raise errors.ConfigError(f"nodes.clients is {clients}", hint="0 to 50 are possible")
+
+
+def _check_networks(networks: Mapping[str, IPv4Network]) -> None:
+    named = list(networks.items())
+    for index, (name, network) in enumerate(named):
+        for other_name, other in named[index + 1 :]:
+            if network.overlaps(other):
+                raise errors.ConfigError(
+                    f"the network of {name} ({network}) overlaps that of {other_name} ({other})",
+                    hint="choose three networks that have no address in common",
+                )
+
+
+def _check_room(machines: IPv4Network, pods: IPv4Network, workers: int) -> None:
+    if machines.num_addresses < 256:
+        raise errors.ConfigError(
+            f"the network of machines ({machines}) is too small", hint="a /24 or larger is needed"
+        )
+    if pods.prefixlen > POD_PREFIX or 2 ** (POD_PREFIX - pods.prefixlen) < workers + 1:
+        raise errors.ConfigError(
+            f"the pod network {pods} has no /{POD_PREFIX} for each of {workers + 1} nodes",
+            hint="a /16 has room for 256 nodes",
+        )
+
+
+def parse_network(text: str) -> IPv4Network:
+    """`10.244.0.0/16` as a value. Raises ConfigError, also for an address with host bits set."""
+    try:
+        return ipaddress.IPv4Network(text)
+    except ValueError as error:
+        raise errors.ConfigError(
+            f"{text!r} is not an IPv4 network: {error}", hint="write it as 10.244.0.0/16"
+        ) from error

@@ -1,0 +1,91 @@
+"""Where labkit keeps a lab on the learner's machine.
+
+    state     ~/.local/state/labkit/NAME   survives `down`: keys, certificates, the nodes' own files
+    runtime   /run/user/UID/labkit/NAME    there only while the lab runs: the holder's socket
+
+Both follow the XDG variables. Nothing of a lab is anywhere else.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from labkit import errors
+from labkit.model import spec
+
+
+@dataclass(frozen=True, slots=True)
+class LabPaths:
+    """The two folders of one lab."""
+
+    state: Path
+    runtime: Path
+
+    @property
+    def spec(self) -> Path:
+        return self.state / "lab.json"
+
+    @property
+    def private_key(self) -> Path:
+        return self.state / "ssh" / "id_ed25519"
+
+    @property
+    def ssh_config(self) -> Path:
+        return self.state / "ssh" / "config"
+
+    @property
+    def known_hosts(self) -> Path:
+        return self.state / "ssh" / "known_hosts"
+
+    @property
+    def pki(self) -> Path:
+        return self.state / "pki"
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.state / "kubeconfig"
+
+    @property
+    def holder_socket(self) -> Path:
+        return self.runtime / "holder.sock"
+
+
+def state_root() -> Path:
+    base = os.environ.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "labkit"
+
+
+def runtime_root() -> Path:
+    """Return a folder only its owner can enter; without XDG_RUNTIME_DIR one is made.
+
+    Raises NotSupported where somebody else has made it first.
+    """
+    base = os.environ.get("XDG_RUNTIME_DIR")
+    if base:
+        return Path(base) / "labkit"
+    if os.geteuid() == 0:
+        return Path("/run/labkit")
+    folder = Path(f"/tmp/labkit-{os.getuid()}")  # noqa: S108 - owner and mode are checked below
+    folder.mkdir(mode=0o700, exist_ok=True)
+    info = folder.lstat()
+    if info.st_uid != os.getuid() or not stat.S_ISDIR(info.st_mode) or info.st_mode & 0o077:
+        raise errors.NotSupported(
+            f"{folder} belongs to somebody else, or others can enter it",
+            hint="set XDG_RUNTIME_DIR to a folder of your own with mode 0700",
+        )
+    return folder
+
+
+def of(name: str) -> LabPaths:
+    """The folders of the lab `name`, made or not. Raises ConfigError for a bad name."""
+    spec.check_name(name)
+    return LabPaths(state_root() / name, runtime_root() / name)
+
+
+def lab_names() -> list[str]:
+    """Every lab that has state on this machine, sorted."""
+    root = state_root()
+    return sorted(path.parent.name for path in root.glob("*/lab.json")) if root.is_dir() else []

@@ -1,0 +1,1 @@
+"""Providers make machines that answer SSH, and nothing else."""

@@ -1,0 +1,1 @@
+"""SSH to the nodes: the only part that knows paramiko."""

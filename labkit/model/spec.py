@@ -17,7 +17,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
-from typing import Literal
+from typing import Any, Literal
 
 from labkit import errors
 
@@ -65,6 +65,20 @@ class LabSpec:
     node_ports: tuple[int, int]
     nodes: tuple[NodeSpec, ...]
     proxy: ProxySpec = ProxySpec()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `plan` needs to make this lab again."""
+        return {
+            "name": self.name,
+            "provider": self.provider,
+            "workers": len(self.workers),
+            "clients": len(self.nodes) - len(self.cluster),
+            "machine_network": str(self.machine_network),
+            "pod_network": str(self.pod_network),
+            "service_network": str(self.service_network),
+            "node_ports": list(self.node_ports),
+            "proxy": {"mode": self.proxy.mode, "flags": dict(self.proxy.flags)},
+        }
 
     @property
     def cluster(self) -> tuple[NodeSpec, ...]:
@@ -144,6 +158,22 @@ def plan(
         node_ports,
         tuple(nodes),
         proxy or ProxySpec(),
+    )
+
+
+def from_json(data: Mapping[str, Any]) -> LabSpec:
+    """Make the lab again that `LabSpec.to_json` described."""
+    first, last = data["node_ports"]
+    return plan(
+        data["name"],
+        provider=data["provider"],
+        workers=data["workers"],
+        clients=data["clients"],
+        machine_network=IPv4Network(data["machine_network"]),
+        pod_network=IPv4Network(data["pod_network"]),
+        service_network=IPv4Network(data["service_network"]),
+        node_ports=(first, last),
+        proxy=ProxySpec(**data["proxy"]),
     )
 
 

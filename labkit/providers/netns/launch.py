@@ -1,0 +1,142 @@
+"""Starting and ending the holder: as root, or as an ordinary user through a user namespace."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from labkit import errors
+from labkit.model import spec
+from labkit.providers.netns import wire
+
+MODULE = "labkit.providers.netns.holder"
+
+#: Making the namespaces and a bridge takes 50 ms; a machine that swaps may need far longer.
+START_TIMEOUT_S = 15.0
+END_TIMEOUT_S = 5.0
+
+
+def plan_unshare(*, root: bool) -> tuple[str, ...]:
+    """Return the command that makes the lab's namespaces around the holder.
+
+    `--map-auto` gives an ordinary user the subordinate ids of /etc/subuid, without which sshd
+    cannot separate privileges.
+    """
+    user = () if root else ("--user", "--map-root-user", "--map-auto")
+    return ("unshare", *user, "--net", "--mount", "--pid", "--fork", "--kill-child")
+
+
+def plan_enter(pid: int, *, root: bool) -> tuple[str, ...]:
+    """Return the command prefix by which a program joins the lab's network, and nothing else."""
+    user = () if root else ("--user", "--preserve-credentials")
+    return ("nsenter", f"--target={pid}", *user, "--net", "--")
+
+
+def is_root() -> bool:
+    return os.geteuid() == 0
+
+
+def start(lab: spec.LabSpec, socket_path: Path, disks: Path) -> None:
+    """Start the holder and return when it answers. Raises NotSupported, ProviderError, TimedOut."""
+    argv = [
+        *("setsid", "--fork"),  # the holder outlives the command line and the notebook's kernel
+        *plan_unshare(root=is_root()),
+        *(sys.executable, "-m", MODULE, str(socket_path), str(disks)),
+        *(str(lab.machine_network), str(lab.learner_address)),
+    ]
+    if not shutil.which("unshare"):
+        raise errors.NotSupported("the program 'unshare' is not installed", hint=_HINT)
+    process = subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd="/",
+    )
+    assert process.stdout
+    with process.stdout as pipe:
+        said = _first_words(pipe.fileno())
+    process.wait()
+    if said != "ready":
+        end(socket_path)
+        raise _refusal(said)
+
+
+_HINT = "`labkit doctor` says what this machine lacks and how to change it"
+
+
+def _first_words(pipe: int) -> str:
+    """Read until the holder is ready, has given up, or takes too long (then: an empty text)."""
+    heard = b""
+    while select.select([pipe], [], [], START_TIMEOUT_S)[0]:
+        chunk = os.read(pipe, 4096)
+        heard += chunk
+        if not chunk or heard.endswith(b"ready\n"):
+            return heard.decode(errors="replace").strip()
+    return ""
+
+
+def _refusal(said: str) -> errors.LabkitError:
+    if not said:
+        return errors.TimedOut(
+            f"the lab's namespaces were not ready within {START_TIMEOUT_S:g} s", hint=_HINT
+        )
+    last = said.splitlines()[-1]
+    if "not permitted" in said or "ermission denied" in said or "newuidmap" in said:
+        return errors.NotSupported(
+            f"this machine does not let us make namespaces: {last}", hint=_HINT
+        )
+    return errors.ProviderError(f"the lab's namespaces could not be made: {last}", hint=_HINT)
+
+
+def end(socket_path: Path) -> bool:
+    """End the holder, and with it all machines; return False if none ran.
+
+    Asks first, then kills. Returns when the kernel has ended all that the holder owned.
+    """
+    with contextlib.suppress(OSError), _holder(socket_path) as (sock, pidfd):
+        try:
+            wire.send(sock, {"op": "shutdown"})
+            gone = bool(select.select([pidfd], [], [], END_TIMEOUT_S)[0])
+        except TimeoutError:
+            gone = False
+        if not gone:
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            gone = bool(select.select([pidfd], [], [], END_TIMEOUT_S)[0])
+        if not gone:
+            raise errors.ProviderError("the lab's holder process does not end even when killed")
+        return True
+    return False
+
+
+@contextlib.contextmanager
+def _holder(socket_path: Path) -> Iterator[tuple[socket.socket, int]]:
+    with wire.connect(str(socket_path), END_TIMEOUT_S) as sock:
+        pidfd = os.pidfd_open(wire.peer(sock)[0])
+        try:
+            yield sock, pidfd
+        finally:
+            os.close(pidfd)
+
+
+def holder_pid(socket_path: Path) -> int:
+    """Return the holder's process id on this machine, or 0 if none listens at `socket_path`."""
+    try:
+        with wire.connect(str(socket_path), END_TIMEOUT_S) as sock:
+            return wire.peer(sock)[0]
+    except OSError:
+        return 0
+
+
+def remove_as_mapped_root(folder: Path) -> None:
+    """Remove files that a lab's processes made under subordinate user ids."""
+    argv: Sequence[str] = [*plan_unshare(root=False)[:4], "rm", "-rf", str(folder)]
+    subprocess.run(argv, check=True, capture_output=True)

@@ -1,0 +1,21 @@
+"""What every test may use: folders of its own instead of the learner's."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty home for labs. Its path is short: a Unix socket's may have 108 bytes."""
+    folder = Path(tempfile.mkdtemp(prefix="lk"))
+    for name, variable in (("state", "XDG_STATE_HOME"), ("run", "XDG_RUNTIME_DIR")):
+        (folder / name).mkdir(mode=0o700)
+        monkeypatch.setenv(variable, str(folder / name))
+    yield folder
+    shutil.rmtree(folder)

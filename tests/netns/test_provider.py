@@ -145,6 +145,9 @@ def test_a_node_whose_init_was_killed_is_mended_and_its_peers_are_not_disturbed(
     with contract.ssh(lab, "control") as bystander:
         bystander.run(["true"])
         kill(init_of("node1", holder(lab)))
+        deadline = time.monotonic() + 10
+        while contract.states(lab)["node1"] == "running":
+            assert time.monotonic() < deadline
         assert contract.states(lab) == {
             "control": "running",
             "node1": "stopped",

@@ -7,7 +7,6 @@ import os
 import select
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -102,29 +101,35 @@ def end(socket_path: Path) -> bool:
 
     Asks first, then kills. Returns when the kernel has ended all that the holder owned.
     """
-    with contextlib.suppress(OSError), _holder(socket_path) as (sock, pidfd):
-        try:
-            wire.send(sock, {"op": "shutdown"})
-            gone = bool(select.select([pidfd], [], [], END_TIMEOUT_S)[0])
-        except TimeoutError:
-            gone = False
-        if not gone:
-            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-            gone = bool(select.select([pidfd], [], [], END_TIMEOUT_S)[0])
-        if not gone:
-            raise errors.ProviderError("the lab's holder process does not end even when killed")
+    with contextlib.suppress(OSError), wire.connect(str(socket_path), END_TIMEOUT_S) as sock:
+        holder = wire.peer(sock)[0]
+        with _pidfd(_parent(holder)) as waiter, _pidfd(holder) as pidfd:
+            with contextlib.suppress(TimeoutError):
+                wire.send(sock, {"op": "shutdown"})
+            if not _ended(pidfd):
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            if not (_ended(pidfd) and _ended(waiter)):
+                raise errors.ProviderError("the lab's holder process does not end even when killed")
         return True
     return False
 
 
 @contextlib.contextmanager
-def _holder(socket_path: Path) -> Iterator[tuple[socket.socket, int]]:
-    with wire.connect(str(socket_path), END_TIMEOUT_S) as sock:
-        pidfd = os.pidfd_open(wire.peer(sock)[0])
-        try:
-            yield sock, pidfd
-        finally:
-            os.close(pidfd)
+def _pidfd(pid: int) -> Iterator[int]:
+    fd = os.pidfd_open(pid)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _parent(pid: int) -> int:
+    """Return the process that waits for `pid`: for the holder, its `unshare`."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def _ended(pidfd: int) -> bool:
+    return bool(select.select([pidfd], [], [], END_TIMEOUT_S)[0])
 
 
 def holder_pid(socket_path: Path) -> int:

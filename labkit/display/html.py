@@ -49,7 +49,7 @@ def _block(block: document.Block) -> str:
         case document.Code():
             lines = html.escape("\n".join(block.lines))
             return f'<pre style="{_CODE}">{lines}</pre>'
-        case document.Text():
+        case _:
             return f"<p>{_inline(block.text)}</p>"
 
 

@@ -35,7 +35,7 @@ def _block(block: document.Block, width: int) -> Iterator[str]:
             yield from _table(block, width)
         case document.Code():
             yield from (table.clean(line) for line in block.lines)
-        case document.Text():
+        case _:
             yield from table.wrap(table.clean(str(block.text)), width)
 
 

@@ -1,0 +1,127 @@
+"""Reading live state: one round trip to each node, all side by side; three requests to the API.
+
+A node that does not answer is a finding, not a failure: its NodeState says so in `trouble`, and
+the others are shown all the same.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from labkit import errors
+from labkit.client import http
+from labkit.inspection import sockets
+from labkit.model import commands, resources, rules, ruletext, spec
+
+Result = TypeVar("Result")
+
+#: The script is a file of its own, so that a learner can run it on a node: `sh look.sh`.
+LOOK = importlib.resources.files("labkit.inspection").joinpath("look.sh").read_text()
+
+_SECTION = re.compile(r"--- labkit (?P<name>[a-z]+)")
+_FAILED = re.compile(r"--- labkit failed (?P<name>[a-z]+) (?P<status>\d+)")
+
+
+class Connection(Protocol):
+    """What inspection asks of an SSH connection: programs and scripts, run as root."""
+
+    @property
+    def name(self) -> str: ...
+
+    def run(self, argv: Sequence[str], *, check: bool = True) -> commands.Command: ...
+
+    def script(self, text: str, *, check: bool = True) -> commands.Command: ...
+
+
+class Machines(Protocol):
+    """What inspection asks of the lab's pool of connections: work on many nodes at once."""
+
+    def map(
+        self, names: Iterable[str], func: Callable[[Connection], Result]
+    ) -> dict[str, Result]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    """One node as it was a moment ago. `trouble` says why something could not be read."""
+
+    node: spec.NodeSpec
+    rules: rules.Ruleset = field(default_factory=rules.Ruleset)
+    sockets: tuple[sockets.Socket, ...] = ()
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """What the API server has about one Service, and all pods of its namespace."""
+
+    service: resources.Object
+    endpoints: resources.Object | None
+    pods: tuple[resources.Object, ...]
+
+
+def read_nodes(machines: Machines, nodes: Iterable[spec.NodeSpec]) -> tuple[NodeState, ...]:
+    """Read all these nodes at once, in the order given. Raises nothing for a dead node."""
+    by_name = {node.name: node for node in nodes}
+    states = machines.map(
+        by_name, lambda connection: read_node(connection, by_name[connection.name])
+    )
+    return tuple(states[name] for name in by_name)
+
+
+def read_node(connection: Connection, node: spec.NodeSpec) -> NodeState:
+    try:
+        command = connection.script(LOOK, check=False)
+        return parse_look(node, command.stdout, command.stderr)
+    except errors.LabkitError as error:
+        return NodeState(node, trouble=error.message)
+
+
+def read_objects(client: http.Client, name: str, namespace: str) -> Objects:
+    """Raises NotFound for a Service that does not exist."""
+    service = client.get(resources.SERVICES, name, namespace)
+    try:
+        endpoints = client.get(resources.ENDPOINTS, name, namespace)
+    except errors.NotFound:
+        endpoints = None
+    pods = client.list(resources.PODS, namespace).get("items") or ()
+    return Objects(service, endpoints, tuple(pods))
+
+
+def parse_look(node: spec.NodeSpec, stdout: str, stderr: str = "") -> NodeState:
+    """Read what the script printed. Raises RuleSyntaxError for rules that are none."""
+    sections, failed = _sections(stdout)
+    nat, filter_ = (ruletext.parse_ruleset(sections.get(name, "")) for name in ("nat", "filter"))
+    return NodeState(
+        node,
+        rules.Ruleset(nat.tables + filter_.tables),
+        sockets.parse_sockets(sections.get("sockets", ""), sections.get("processes", "")),
+        _trouble(sections, failed, stderr),
+    )
+
+
+def _sections(stdout: str) -> tuple[dict[str, str], list[str]]:
+    """The text under each heading, and the names of those whose command failed."""
+    sections: dict[str, list[str]] = {}
+    failed: list[str] = []
+    current: list[str] = []
+    for line in stdout.splitlines():
+        if found := _FAILED.fullmatch(line):
+            failed.append(found["name"])
+        elif found := _SECTION.fullmatch(line):
+            current = sections[found["name"]] = []
+        else:
+            current.append(line)
+    return {name: "\n".join(lines) for name, lines in sections.items()}, failed
+
+
+def _trouble(sections: dict[str, str], failed: list[str], stderr: str) -> str:
+    missing = [*failed, *({"nat", "filter", "sockets"} - sections.keys())]
+    if not missing:
+        return ""
+    last = stderr.strip().splitlines()[-1:]
+    return f"could not read {', '.join(sorted(missing))}" + (f": {last[0]}" if last else "")

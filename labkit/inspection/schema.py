@@ -1,0 +1,37 @@
+"""Values as JSON: Kubernetes' spelling of names, and a schema with a version in front.
+
+A field that is added keeps the version; one that is renamed or removed raises it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any
+
+
+def envelope(schema: str, version: int, value: Any) -> dict[str, Any]:
+    """The JSON object of a dataclass, marked with what it is."""
+    return {"schema": f"labkit.dev/{schema}", "version": version, **plain(value)}
+
+
+def plain(value: Any) -> Any:
+    """A value made of dataclasses, tuples and addresses in terms of JSON."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = dataclasses.fields(value)
+        return {camel(field.name): plain(getattr(value, field.name)) for field in fields}
+    if isinstance(value, tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, IPv4Address | IPv6Address):
+        return str(value)
+    return value
+
+
+def camel(name: str) -> str:
+    """Spell a name as Kubernetes does.
+
+    >>> camel("cluster_ip"), camel("proxy_port"), camel("pods")
+    ('clusterIP', 'proxyPort', 'pods')
+    """
+    first, *rest = name.split("_")
+    return first + "".join("IP" if word == "ip" else word.capitalize() for word in rest)

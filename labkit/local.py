@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import time
@@ -9,6 +10,9 @@ from collections.abc import Sequence
 
 from labkit import errors
 from labkit.model import commands
+
+#: Where Debian puts the programs that mostly root runs; an ordinary user's PATH does not name it.
+SBIN = "/usr/sbin:/sbin"
 
 #: Every command that this process ran on the learner's machine, for all labs.
 log = commands.CommandLog()
@@ -25,7 +29,13 @@ def run(
     begun = time.monotonic()
     try:
         done = subprocess.run(
-            argv, input=stdin, capture_output=True, text=True, timeout=timeout_s, check=False
+            argv,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+            env=os.environ | {"PATH": f"{os.environ.get('PATH', os.defpath)}:{SBIN}"},
         )
     except FileNotFoundError as error:
         raise errors.NotSupported(
@@ -43,5 +53,5 @@ def run(
 
 
 def has(program: str) -> bool:
-    """True when `program` is on the PATH, or where Debian puts what only root runs."""
-    return bool(shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin"))
+    """True when `run` would find `program`."""
+    return bool(shutil.which(program) or shutil.which(program, path=SBIN))

@@ -1,0 +1,177 @@
+"""The lab file: found from below, read into a checked LabSpec, every mistake named in place."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labkit import errors, labfile
+from labkit.model import spec
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with no lab file at or above it."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / labfile.FILE_NAME
+    path.write_text(text)
+    return path
+
+
+def test_no_file_is_needed(here: Path) -> None:
+    assert labfile.load() == spec.plan()
+
+
+def test_the_file_shown_in_the_documentation_is_all_defaults_but_its_flag(here: Path) -> None:
+    shown = "".join(re.findall(r"^    (.*\n)", labfile.__doc__ or "", re.MULTILINE))
+    wanted = spec.plan(proxy=spec.ProxySpec(flags={"udp-timeout": "250ms"}))
+    assert labfile.load(write(here, shown)) == wanted
+    defaults = tomllib.loads(shown)
+    assert set(defaults) == set(labfile.LabFile.__struct_fields__)
+
+
+def test_the_nearest_file_upwards_counts(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    below = here / "a" / "b"
+    below.mkdir(parents=True)
+    assert labfile.find(below) is None
+    top = write(here, 'name = "top"')
+    assert labfile.find(below) == top
+    near = write(below.parent, 'name = "near"')
+    assert labfile.find(below) == near
+    monkeypatch.chdir(below)
+    assert labfile.load().name == "near"
+
+
+def test_everything_that_can_be_said(here: Path) -> None:
+    lab = labfile.load(
+        write(
+            here,
+            """
+            name = "big"
+            provider = "netns"
+            [nodes]
+            workers = 3
+            clients = 0
+            [network]
+            machines = "10.1.0.0/24"
+            pods = "10.2.0.0/16"
+            services = "10.3.0.0/16"
+            node_ports = "31000-31999"
+            [proxy]
+            mode = "userspace"
+            [proxy.flags]
+            "--udp-timeout" = "1s"
+            masquerade-all = true
+            iptables-masquerade-bit = 15
+            """,
+        )
+    )
+    assert [node.name for node in lab.nodes] == ["control", "node1", "node2", "node3"]
+    assert lab.machine_network == IPv4Network("10.1.0.0/24")
+    assert lab.node_ports == (31000, 31999)
+    assert lab.proxy.flags == {
+        "udp-timeout": "1s",
+        "masquerade-all": "true",
+        "iptables-masquerade-bit": "15",
+    }
+
+
+def test_flags_go_over_the_file(here: Path) -> None:
+    path = write(here, 'name = "a"\n[nodes]\nworkers = 3')
+    lab = labfile.load(path, {"name": "b", "nodes.clients": 0, "nodes.workers": None})
+    assert (lab.name, len(lab.workers), len(lab.nodes)) == ("b", 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "found", "hint"),
+    [
+        ('name = "a/b"', "name", "'a/b' cannot be", "lower-case letters"),
+        ("name = 3", "name", "3 is not allowed", "lower-case letters"),
+        ('provider = "vagrent"', "provider", "there is no 'vagrent'", "known are netns"),
+        ('providr = "netns"', "providr", "there is no such key", "did you mean 'provider'?"),
+        ("nodes = 3", "nodes", "3 is not allowed", "a table with workers, clients"),
+        ("[nodes]\nworkrs = 3", "nodes.workrs", "no such key", "did you mean 'workers'?"),
+        ('[nodes]\nworkers = "3"', "nodes.workers", '"3" is not', "number from 1 to 80"),
+        ("[nodes]\nworkers = 0", "nodes.workers", "0 is not allowed", "from 1 to 80"),
+        ("[nodes]\nclients = true", "nodes.clients", "true is not", "from 0 to 50"),
+        ('[network]\npods = "10.1.0.0/33"', "network.pods", "not an IPv4 network", "10.244.0.0/16"),
+        ('[network]\npods = "10.1.2.3/16"', "network.pods", "host bits set", "10.244.0.0/16"),
+        ('[network]\nnode_ports = "2-1"', "network.node_ports", '"2-1" is not', "30000-32767"),
+        ('[network]\nnode_ports = "1-70000"', "network.node_ports", "not allowed", "to 65535"),
+        ('[proxy]\nmode = "ipvs"', "proxy.mode", "there is no 'ipvs'", "known are userspace"),
+        ("[proxy.flags]\nx = [1]", "proxy.flags", '{"x": [1]} is not', "a string, a number"),
+        ('[proxy.flags]\nkubeconfig = "x"', "proxy.flags.kubeconfig", "sets this", "every node"),
+        ("[proxy.flags]\nx = 1979-05-27", "proxy.flags", "1979-05-27", "a string, a number"),
+    ],
+)
+def test_a_mistake_names_the_file_the_key_what_was_found_and_what_is_allowed(
+    here: Path, text: str, key: str, found: str, hint: str
+) -> None:
+    path = write(here, text)
+    with pytest.raises(errors.ConfigError) as caught:
+        labfile.load(path)
+    assert str(caught.value).startswith(f"{path}: {key}: ")
+    assert found in str(caught.value)
+    assert hint in caught.value.hint
+
+
+def test_networks_that_overlap_name_each_other(here: Path) -> None:
+    path = write(here, '[network]\npods = "10.96.0.0/16"')
+    with pytest.raises(errors.ConfigError, match=r"pods .* overlaps that of services") as caught:
+        labfile.load(path)
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_what_is_not_toml_is_named_with_its_line(here: Path) -> None:
+    with pytest.raises(errors.ConfigError, match=r"labkit\.toml is not TOML: .*line 2"):
+        labfile.load(write(here, 'name = "a"\nnodes = lots'))
+
+
+def test_a_file_that_cannot_be_read(here: Path) -> None:
+    path = here / labfile.FILE_NAME
+    path.write_bytes(b'name = "\xff"')
+    with pytest.raises(errors.ConfigError, match="cannot be read"):
+        labfile.load(path)
+
+
+@pytest.mark.parametrize("folder", [True, False])
+def test_a_mistake_in_a_flag_is_not_blamed_on_the_file(here: Path, folder: bool) -> None:
+    if folder:
+        write(here, "[nodes]\nworkers = 2")
+    with pytest.raises(errors.ConfigError, match=r"given as a flag: nodes\.workers: 900"):
+        labfile.load(None, {"nodes.workers": 900})
+
+
+def test_a_flag_over_a_table_that_is_none_blames_the_file(here: Path) -> None:
+    path = write(here, "nodes = 3")
+    with pytest.raises(errors.ConfigError, match="3 is not allowed") as caught:
+        labfile.load(path, {"nodes.workers": 1})
+    assert str(caught.value).startswith(f"{path}: nodes: ")
+
+
+TOML = st.recursive(
+    st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
+KEYS = st.sampled_from(["name", "nodes", "nodes.workers", "network.pods", "proxy.flags", "x"])
+
+
+@given(said=st.dictionaries(KEYS, TOML, max_size=3))
+def test_whatever_is_said_ends_as_a_lab_or_as_a_config_error(said: dict[str, Any]) -> None:
+    try:
+        lab = labfile.load(None, said)
+    except errors.ConfigError:
+        return
+    assert lab.nodes

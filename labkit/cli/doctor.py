@@ -1,0 +1,72 @@
+"""`labkit doctor`."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from labkit.cli import options, output, session
+
+if TYPE_CHECKING:
+    from labkit.preflight.findings import Finding
+
+EXIT = {"fine": 0, "warning": 3, "blocked": 5}
+SIGNS = {"fine": "ok", "warning": "warning", "blocked": "not possible"}
+
+
+@click.command()
+@options.shared("table", "json", "yaml", yes=True)
+@click.option("--fix", is_flag=True, help="Install the Debian packages that are missing.")
+@click.pass_obj
+def command(current: session.Session, fix: bool) -> int:
+    """Say whether a lab can run here, in which way, and what to change where it cannot.
+
+    \b
+      labkit doctor
+      labkit doctor --fix --yes
+
+    Ends with 0 when all is well, 3 with warnings, 5 when no lab can run here yet.
+    """
+    from labkit.preflight import findings
+
+    missing = current.world.missing_packages() if fix else ()
+    if missing:
+        current.world.install(missing, current.agrees)
+    found = current.world.findings()
+    verdict = findings.worst(found)
+    if current.output == "table":
+        click.echo(render(found, way(), verdict))
+    else:
+        output.data(as_data(found, way(), verdict), current.output)
+    return EXIT[verdict]
+
+
+def way() -> str:
+    """How namespaces are made here: root needs no user namespace."""
+    return "root" if os.geteuid() == 0 else "rootless"
+
+
+def render(found: tuple[Finding, ...], how: str, verdict: str) -> str:
+    """One line for each finding, its cure below it, the verdict at the end."""
+    lines = []
+    for each in found:
+        lines.append(f"{SIGNS[each.verdict]:<14}{each.id:<17}{each.what}")
+        lines += [f"{'':<14}{'':<17}try: {each.fix}"] if each.fix else []
+    end = {
+        "fine": f"A lab can run here ({how}).",
+        "warning": f"A lab can run here ({how}) once the warnings are dealt with.",
+        "blocked": "No lab can run here yet.",
+    }
+    return "\n".join([*lines, end[verdict]])
+
+
+def as_data(found: tuple[Finding, ...], how: str, verdict: str) -> dict[str, Any]:
+    return {
+        "schema": "labkit.dev/doctor",
+        "version": 1,
+        "way": how,
+        "verdict": verdict,
+        "findings": [each.to_json() for each in found],
+    }

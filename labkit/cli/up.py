@@ -1,0 +1,81 @@
+"""`labkit up`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from labkit import errors
+from labkit.cli import options, output, progress, session
+from labkit.model import example as app1
+
+#: The flags that go over the lab file, and the key that each one overrides.
+KEYS = {"workers": "nodes.workers", "clients": "nodes.clients", "provider": "provider"}
+
+
+@click.command()
+@options.shared("table", "json", "yaml", yes=True, progress=True)
+@click.option("--example/--no-example", default=True, help="Apply the example Service and pods.")
+@click.option("--workers", type=int, help="How many workers, beside the control node.")
+@click.option("--clients", type=int, help="How many machines outside the cluster.")
+@click.option("--provider", metavar="NAME", help="What makes the machines.")
+@click.pass_obj
+def command(
+    current: session.Session,
+    example: bool,
+    workers: int | None,
+    clients: int | None,
+    provider: str | None,
+) -> int:
+    """Bring the lab up: machines, cluster, the example Service and a request by each way to it.
+
+    \b
+      labkit up
+      labkit up --workers 3 --no-example
+      labkit up --name other --events json
+
+    What is there already is kept: `up` compares, and mends only what differs.
+    """
+    _ensure_packages(current)
+    said = {"workers": workers, "clients": clients, "provider": provider}
+    overrides = {KEYS[flag]: value for flag, value in said.items() if value is not None}
+    with current.lab(overrides) as lab:
+        try:
+            with progress.watch(current.events, sys.stderr) as observer:
+                report = lab.up(example=example, observer=observer, timeout_s=current.timeout_s)
+        except (errors.ProviderError, errors.NotSupported) as error:
+            raise _reason(current, error) from error
+        output.show(report, current.output)
+        output.note(next_steps(lab.spec.name, example=example))
+    return 0
+
+
+def _ensure_packages(current: session.Session) -> None:
+    missing = current.world.missing_packages()
+    if missing:
+        current.world.install(missing, current.agrees)
+
+
+def _reason(current: session.Session, error: errors.LabkitError) -> errors.LabkitError:
+    """The machine's own shortcoming where it has one that explains the error; else the error."""
+    for finding in current.world.findings():
+        if finding.verdict == "blocked":
+            reason = errors.NotSupported(finding.what, hint=finding.fix)
+            reason.add_note(str(error))
+            return reason
+    return error
+
+
+def next_steps(name: str, *, example: bool) -> str:
+    """What to type now."""
+    lab = f" --name {name}" if name != "lab" else ""
+    steps = [
+        (f"labkit inspect{lab} {app1.NAME}", "the rules and counters again, as they are now"),
+        (f"labkit ssh{lab} node1", "look around on a node"),
+        (f"labkit kubectl{lab} get pods -o wide", "the real kubectl"),
+        (f"labkit down{lab}", "end it; the next `up` goes on with the same objects"),
+    ]
+    shown = steps if example else steps[1:]
+    width = max(len(line) for line, _ in shown)
+    return "\n".join(["\nNext:", *(f"  {line:<{width}}  {why}" for line, why in shown)])

@@ -1,0 +1,66 @@
+"""What the commands touch outside of themselves, in one place: tests hand in another world.
+
+Imports happen inside: `labkit --help` must not pay for SSH.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from labkit.lab import Lab
+    from labkit.lab.reports import LabSummary
+    from labkit.preflight.findings import Finding
+    from labkit.preflight.packages import Package
+
+
+class World:
+    """The labs of this machine, the machine itself, and the person at the terminal."""
+
+    def open_lab(self, name: str | None, overrides: Mapping[str, Any] | None = None) -> Lab:
+        from labkit import lab
+
+        return lab.open_lab(name, overrides=overrides)
+
+    def list_labs(self) -> tuple[LabSummary, ...]:
+        from labkit import lab
+
+        return lab.list_labs()
+
+    def find_program(self, name: str) -> bool:
+        from labkit import local
+
+        return local.has(name)
+
+    def become(self, argv: Sequence[str]) -> int:
+        """Replace this process by `argv`. Returns only in tests, with its exit status."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.execvp(argv[0], list(argv))  # noqa: S606 - no shell is the point
+
+    def missing_packages(self) -> tuple[Package, ...]:
+        from labkit.preflight import packages
+
+        return packages.plan_packages(packages.find_programs(), rootless=os.geteuid() != 0)
+
+    def install(self, missing: Sequence[Package], ask: Callable[[str], bool]) -> None:
+        from labkit.preflight import packages
+
+        packages.install(missing, ask)
+
+    def findings(self) -> tuple[Finding, ...]:
+        from labkit.preflight import findings, machine
+
+        return findings.judge(machine.read())
+
+    def is_terminal(self) -> bool:
+        """True when somebody is there to answer a question."""
+        return sys.stdin.isatty()
+
+    def ask(self, question: str) -> bool:
+        return click.confirm(question, err=True)

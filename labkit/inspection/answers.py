@@ -46,7 +46,7 @@ def parse_answer(command: commands.Command) -> Answer:
         own_address=own_address,
         pod=str(told.get("pod", "")),
         node=str(told.get("node", "")),
-        seen_address=str((told.get("client") or {}).get("address", "")),
+        seen_address=str(told["client"]["address"]) if told else "",
         text="" if told else body.strip().partition("\n")[0][:_SHOWN],
     )
 
@@ -57,4 +57,5 @@ def _parse_echo(body: str) -> dict[str, Any]:
         told = json.loads(body)
     except ValueError:
         return {}
-    return told if isinstance(told, dict) and "pod" in told else {}
+    is_echo = isinstance(told, dict) and isinstance(told.get("client"), dict)
+    return told if is_echo and {"pod", "node"} <= told.keys() else {}

@@ -6,21 +6,21 @@ the others are shown all the same.
 
 from __future__ import annotations
 
-import importlib.resources
+import functools
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from labkit import errors
-from labkit.client import http
 from labkit.inspection import sockets
 from labkit.model import commands, resources, rules, ruletext, spec
 
-Result = TypeVar("Result")
+if TYPE_CHECKING:
+    from labkit.client import http
 
-#: The script is a file of its own, so that a learner can run it on a node: `sh look.sh`.
-LOOK = importlib.resources.files("labkit.inspection").joinpath("look.sh").read_text()
+Result = TypeVar("Result")
 
 _SECTION = re.compile(r"--- labkit (?P<name>[a-z]+)")
 _FAILED = re.compile(r"--- labkit failed (?P<name>[a-z]+) (?P<status>\d+)")
@@ -64,6 +64,12 @@ class Objects:
     pods: tuple[resources.Object, ...]
 
 
+@functools.cache
+def look_script() -> str:
+    """The script is a file of its own, so that a learner can run it on a node: `sh look.sh`."""
+    return Path(__file__).with_name("look.sh").read_text()
+
+
 def read_nodes(machines: Machines, nodes: Iterable[spec.NodeSpec]) -> tuple[NodeState, ...]:
     """Read all these nodes at once, in the order given. Raises nothing for a dead node."""
     by_name = {node.name: node for node in nodes}
@@ -75,7 +81,7 @@ def read_nodes(machines: Machines, nodes: Iterable[spec.NodeSpec]) -> tuple[Node
 
 def read_node(connection: Connection, node: spec.NodeSpec) -> NodeState:
     try:
-        command = connection.script(LOOK, check=False)
+        command = connection.script(look_script(), check=False)
         return parse_look(node, command.stdout, command.stderr)
     except errors.LabkitError as error:
         return NodeState(node, trouble=error.message)

@@ -35,7 +35,7 @@ def test_one_round_trip_for_each_node() -> None:
 
     assert [state.node.name for state in states] == ["node2", "node1"]
     assert [len(each.ran) for each in pool.connections.values()] == [1, 1]
-    assert pool.connections["node1"].ran[0] == ("sh", "-c", collect.LOOK)
+    assert pool.connections["node1"].ran[0] == ("sh", "-c", collect.look_script())
 
 
 def test_a_dead_node_is_a_finding() -> None:

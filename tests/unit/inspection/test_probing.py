@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from labkit.inspection import answers, probing, proof, ways
 from labkit.model import commands, resources, spec
+from labkit.podlet import echo
 from tests.unit.inspection import recorded
 from tests.unit.inspection.recorded import printed
 from tests.unit.inspection.test_service import stored
@@ -223,10 +226,20 @@ def test_a_client_that_the_pod_saw_is_not_hidden() -> None:
 
 
 def test_answers_of_other_servers_are_kept_as_text() -> None:
-    for body in ("[1, 2]", '{"version": "v1"}', "not json"):
+    for body in ("[1, 2]", '{"version": "v1"}', '{"client": {}}', "not json"):
         answer = answers.parse_answer(printed(f"{body}\n0.002 10.0.0.1"))
 
         assert (answer.pod, answer.text, answer.milliseconds) == ("", body, 2.0)
+
+
+def test_reads_what_the_echo_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POD_NAME", "app1-a")
+    monkeypatch.setenv("NODE_NAME", "node1")
+    body = echo.describe("TCP", ("10.244.1.2", 8080), ("10.244.1.1", 40312), {"method": "GET"})
+
+    answer = answers.parse_answer(printed(f"{body.decode()}\n0.0021 10.0.0.1"))
+
+    assert answer == answers.Answer(2.1, "10.0.0.1", "app1-a", "node1", "10.244.1.1")
 
 
 def test_a_machine_sends_its_requests_in_order() -> None:

@@ -80,6 +80,7 @@ class WaysReport(shown.Shown):
                 *_summary(self.proofs),
                 _caught_table(self.proofs),
                 _answered_table(self.proofs),
+                *_others_table(self),
                 document.Section("The same by hand", (_commands(self.proofs),)),
             ),
         )
@@ -273,6 +274,19 @@ def _answered_table(proofs: Sequence[Proof]) -> document.Table:
     ]
     columns = ("way", "answered by", "on", "client's address", "the pod saw", "ms")
     return document.Table(columns, rows, "Who answered", "nobody")
+
+
+def _others_table(report: WaysReport) -> Iterator[document.Block]:
+    """What moved besides: KUBE-NODEPORT-NON-LOCAL counts whatever reaches the proxy port."""
+    shown_above = {(proof.node, proof.rule) for proof in report.proofs}
+    rows: list[list[document.Cell]] = [
+        [one.node, one.chain, one.packets, one.rule.removeprefix(f"-A {one.chain} ")]
+        for one in report.moved
+        if (one.node, one.rule) not in shown_above
+    ]
+    if rows:
+        columns = ("on", "chain", "packets", "rule")
+        yield document.Table(columns, rows, "What else moved", long_last=True)
 
 
 def _seen(proof: Proof) -> str:

@@ -1,0 +1,119 @@
+"""An SSH connection's first 20 ms: agree on algorithms, know the server, say who we are.
+
+    key exchange   a secret that both ends know and nobody else, signed by the server's host key
+    host key       must be the one that the lab gave the machine: nothing is learned on the way
+    user key       the lab's own; no agent, no other keys, no passwords are tried
+
+Each side would agree on many algorithms. What is offered here is strong and, measured with
+paramiko 5 and OpenSSH 9.2, the cheapest. Milliseconds of both CPUs together, per connection:
+
+    ecdh-sha2-nistp256             21   (OpenSSL's assembly)
+    curve25519-sha256              23   (sshd's portable C)
+    diffie-hellman-group14-sha256  42   (2048-bit numbers, mostly on our side)
+
+Ciphers and MACs make no difference to a handshake; aes-gcm needs no MAC and so is first.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+
+from labkit import errors
+from labkit.ssh import keys, lean
+from labkit.ssh.endpoint import Endpoint
+
+with lean.without("invoke"):
+    import paramiko
+
+#: What paramiko may raise when a connection fails or breaks.
+TROUBLE = (paramiko.SSHException, EOFError, OSError)
+
+_KEX = ("ecdh-sha2-nistp256", "curve25519-sha256", "curve25519-sha256@libssh.org")
+_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr")
+_MACS = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-256")
+#: An RSA key signs in one of two ways; other types have one way, called as the key itself is.
+_SIGNATURES = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
+
+# A machine that vanishes without a word is noticed by the kernel, not by a timer of ours.
+_SILENCE_S = 20
+
+# paramiko logs every failure with a traceback; they reach our callers as exceptions instead.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+
+
+def connect(where: Endpoint, *, timeout_s: float = 15.0) -> paramiko.Transport:
+    """Connect and log in. Raises ConnectionFailed, which names the node and what to do."""
+    transport = None
+    try:
+        sock = where.dial(where.host, where.port)
+        _notice_silence(sock)
+        transport = paramiko.Transport(sock)
+        _offer(transport, where.host_key.split()[0])
+        transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = timeout_s
+        transport.start_client(timeout=timeout_s)
+        _check_host_key(where, transport)
+        transport.auth_publickey(where.user, paramiko.PKey.from_path(where.private_key))
+    except BaseException as error:
+        if transport is not None:
+            transport.close()
+        if isinstance(error, TROUBLE):
+            raise _explain(where, error) from error
+        raise
+    return transport
+
+
+def _offer(transport: paramiko.Transport, key_type: str) -> None:
+    options = transport.get_security_options()
+    options.kex = tuple(name for name in _KEX if name in options.kex)
+    options.ciphers = _CIPHERS
+    options.digests = _MACS
+    options.key_types = _SIGNATURES.get(key_type, (key_type,))
+
+
+def _notice_silence(sock: socket.socket) -> None:
+    if sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _SILENCE_S // 2)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _SILENCE_S // 4)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 2)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SILENCE_S * 1000)
+
+
+def _check_host_key(where: Endpoint, transport: paramiko.Transport) -> None:
+    key = transport.get_remote_server_key()
+    shown = f"{key.get_name()} {key.get_base64()}"
+    if not keys.same(shown, where.host_key):
+        raise errors.ConnectionFailed(
+            f"the machine at {where.host}:{where.port} shows the host key "
+            f"{keys.fingerprint(shown)}, not {keys.fingerprint(where.host_key)}",
+            hint="another machine has this address, or this one was made anew by somebody else; "
+            "`labkit down --purge` and `labkit up` make the lab's machines and keys again",
+            node=where.name,
+        )
+
+
+def _explain(where: Endpoint, error: BaseException) -> errors.ConnectionFailed:
+    place = f"{where.host}:{where.port}"
+    if isinstance(error, paramiko.AuthenticationException):
+        message = f"sshd at {place} does not accept {where.private_key} for {where.user}"
+        hint = "put its public key into authorized_keys there; `labkit up` does so on its own nodes"
+    elif isinstance(error, paramiko.ssh_exception.IncompatiblePeer):
+        message = f"sshd at {place} and labkit have no algorithm in common: {error}"
+        hint = "labkit needs an OpenSSH that is not older than 6.5, with its usual algorithms"
+    elif isinstance(error, FileNotFoundError):
+        message = f"the private key {where.private_key} is missing"
+        hint = "`labkit up` makes the lab's key"
+    else:
+        message = f"no SSH connection to {place}: {_words(error)}"
+        hint = "`labkit up` starts what is not running"
+    return errors.ConnectionFailed(message, hint=hint, node=where.name)
+
+
+def _words(error: BaseException) -> str:
+    text = str(error)
+    if "protocol banner" in text:
+        return "what listens there does not speak SSH, or is just ending"
+    return text or "the machine closed the connection"

@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labkit import errors, labfile
+from labkit.agent import flags
+from labkit.labfile import grammar
 from labkit.model import spec
 
 
@@ -72,8 +74,8 @@ def test_everything_that_can_be_said(here: Path) -> None:
             mode = "userspace"
             [proxy.flags]
             "--udp-timeout" = "1s"
-            masquerade-all = true
-            iptables-masquerade-bit = 15
+            v = 2
+            config-sync-period = true
             """,
         )
     )
@@ -82,9 +84,15 @@ def test_everything_that_can_be_said(here: Path) -> None:
     assert lab.node_ports == (31000, 31999)
     assert lab.proxy.flags == {
         "udp-timeout": "1s",
-        "masquerade-all": "true",
-        "iptables-masquerade-bit": "15",
+        "v": "2",
+        "config-sync-period": "true",
     }
+
+
+def test_the_flags_that_can_be_set_are_those_of_the_agent() -> None:
+    options = flags._parser()._option_string_actions
+    known = {name.lstrip("-") for name in options} - {"h", "help"}
+    assert known == {*grammar.PROXY_FLAGS, *grammar.OWN_FLAGS}
 
 
 def test_flags_go_over_the_file(here: Path) -> None:
@@ -111,7 +119,13 @@ def test_flags_go_over_the_file(here: Path) -> None:
         ('[network]\nnode_ports = "1-70000"', "network.node_ports", "not allowed", "to 65535"),
         ('[proxy]\nmode = "ipvs"', "proxy.mode", "there is no 'ipvs'", "known are userspace"),
         ("[proxy.flags]\nx = [1]", "proxy.flags", '{"x": [1]} is not', "a string, a number"),
-        ('[proxy.flags]\nkubeconfig = "x"', "proxy.flags.kubeconfig", "sets this", "every node"),
+        ('[proxy.flags]\nkubeconfig = "x"', "proxy.flags.kubeconfig", "labkit's", "every node"),
+        (
+            "[proxy.flags]\nudp-timout = 1",
+            "proxy.flags.udp-timout",
+            "no such flag",
+            "'udp-timeout'?",
+        ),
         ("[proxy.flags]\nx = 1979-05-27", "proxy.flags", "1979-05-27", "a string, a number"),
     ],
 )

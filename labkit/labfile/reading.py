@@ -1,29 +1,7 @@
-"""The lab file, `labkit.toml`: what a person may say about a lab, and how it is read.
+"""Find the lab file, read it, and make a checked LabSpec of it.
 
-Every key has a default, so no file is needed. This is all of it:
-
-    name = "lab"
-    provider = "netns"
-
-    [nodes]
-    workers = 2
-    clients = 1
-
-    [network]
-    machines = "192.168.56.0/24"
-    pods = "10.244.0.0/16"
-    services = "10.96.0.0/16"
-    node_ports = "30000-32767"
-
-    [proxy]
-    mode = "userspace"
-
-    [proxy.flags]                      # kube-proxy's own flags, without the dashes
-    udp-timeout = "250ms"
-
-The classes below are that file's grammar: their fields are its keys, and each type carries the
-sentence that a person reads after a bad value. Wrong values end as one ConfigError that names the
-file, the key, what was found, and what is allowed.
+A wrong value ends as one ConfigError that names the file, the key, what was found, and what is
+allowed. Everything here says only the key (`_Wrong`); `load` alone knows where it came from.
 """
 
 from __future__ import annotations
@@ -34,82 +12,20 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
 from labkit import errors
+from labkit.labfile import grammar
 from labkit.model import spec, words
-
-FILE_NAME = "labkit.toml"
-PROVIDERS = ("netns",)
-PROXY_MODES = ("userspace",)
-
-#: The flags that labkit gives the agent itself, each with where its value comes from.
-OWN_FLAGS = {
-    "kubeconfig": "labkit writes it for every node",
-    "hostname-override": "it is the node's name",
-    "node-ip": "it is the node's address",
-    "proxy-mode": "say `mode` under [proxy]",
-}
-
-Flag = str | int | float | bool
-
-
-def _allowed(sentence: str, **limits: Any) -> msgspec.Meta:
-    return msgspec.Meta(description=sentence, **limits)
-
-
-Count = Annotated[int, _allowed("a whole number from 1 to 80", ge=1, le=80)]
-CountOrNone = Annotated[int, _allowed("a whole number from 0 to 50", ge=0, le=50)]
-Network = Annotated[str, _allowed('an IPv4 network such as "10.244.0.0/16"')]
-PortRange = Annotated[str, _allowed('two ports from 1 to 65535 such as "30000-32767"')]
-Name = Annotated[str, _allowed("1 to 28 lower-case letters, digits and hyphens")]
-Provider = Annotated[str, _allowed(" or ".join(f'"{name}"' for name in PROVIDERS))]
-ProxyMode = Annotated[str, _allowed(" or ".join(f'"{mode}"' for mode in PROXY_MODES))]
-FlagTable = Annotated[
-    dict[str, Flag], _allowed("a table of kube-proxy's flags, each a string, a number or a boolean")
-]
-
-
-class Nodes(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """`[nodes]`: how many machines beside `control`; clients are outside the cluster."""
-
-    workers: Count = 2
-    clients: CountOrNone = 1
-
-
-class Networks(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """`[network]`: the three networks, and the ports that a Service may open on every node."""
-
-    machines: Network = "192.168.56.0/24"
-    pods: Network = "10.244.0.0/16"
-    services: Network = "10.96.0.0/16"
-    node_ports: PortRange = "30000-32767"
-
-
-class Proxy(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """`[proxy]`: how the agent is started."""
-
-    mode: ProxyMode = "userspace"
-    flags: FlagTable = {}
-
-
-class LabFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """The whole file."""
-
-    name: Name = spec.DEFAULT_NAME
-    provider: Provider = "netns"
-    nodes: Nodes = Nodes()
-    network: Networks = Networks()
-    proxy: Proxy = Proxy()
 
 
 def find(start: Path) -> Path | None:
     """The nearest lab file at or above the folder `start`."""
     for folder in (start, *start.parents):
-        if (folder / FILE_NAME).is_file():
-            return folder / FILE_NAME
+        if (folder / grammar.FILE_NAME).is_file():
+            return folder / grammar.FILE_NAME
     return None
 
 
@@ -162,9 +78,9 @@ def _put(table: dict[str, Any], keys: list[str], value: Any) -> None:
     # else the file says `nodes = 3`: converting will name that mistake
 
 
-def _convert(said: Mapping[str, Any]) -> LabFile:
+def _convert(said: Mapping[str, Any]) -> grammar.LabFile:
     try:
-        return msgspec.convert(said, LabFile)
+        return msgspec.convert(said, grammar.LabFile)
     except msgspec.ValidationError as error:
         raise _explain(str(error), said) from error
 
@@ -189,7 +105,7 @@ def _look_up(said: Any, key: str) -> Any:
 
 def _types(key: str) -> Iterator[Any]:
     """The type of the file, then of each part of `key`, from outside to inside."""
-    kind: Any = LabFile
+    kind: Any = grammar.LabFile
     yield kind
     for part in filter(None, key.split(".")):
         kind = next(field.type for field in msgspec.structs.fields(kind) if field.name == part)
@@ -208,11 +124,11 @@ def _allowed_at(key: str) -> str:
     return str(notes[0].description) if notes else f"a table with {', '.join(_keys(key))}"
 
 
-def _plan(file: LabFile) -> spec.LabSpec:
+def _plan(file: grammar.LabFile) -> spec.LabSpec:
     network = file.network
     _check_name(file.name)
-    _check_word("provider", file.provider, PROVIDERS)
-    _check_word("proxy.mode", file.proxy.mode, PROXY_MODES)
+    _check_word("provider", file.provider, grammar.PROVIDERS)
+    _check_word("proxy.mode", file.proxy.mode, grammar.PROXY_MODES)
     return spec.plan(
         file.name,
         provider=file.provider,
@@ -253,13 +169,19 @@ def _ports(key: str, text: str) -> tuple[int, int]:
     return first, last
 
 
-def _flags(flags: Mapping[str, Flag]) -> dict[str, str]:
+def _flags(flags: Mapping[str, grammar.Flag]) -> dict[str, str]:
     bare = {name.lstrip("-"): value for name, value in flags.items()}
-    for name in bare.keys() & OWN_FLAGS.keys():
-        raise _Wrong(f"proxy.flags.{name}", "labkit sets this flag itself", OWN_FLAGS[name])
+    for name in bare:
+        key = f"proxy.flags.{name}"
+        if name in grammar.OWN_FLAGS:
+            raise _Wrong(key, "this flag is labkit's to set", grammar.OWN_FLAGS[name])
+        if name not in grammar.PROXY_FLAGS:
+            raise _Wrong(
+                key, "the agent has no such flag", words.suggest(name, grammar.PROXY_FLAGS)
+            )
     return {name: _flag_text(value) for name, value in bare.items()}
 
 
-def _flag_text(value: Flag) -> str:
+def _flag_text(value: grammar.Flag) -> str:
     """`true`, not `True`: a flag's value is written as Go writes it."""
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,30 @@
+"""The lab file, `labkit.toml`: what a person may say about a lab, and how it is read.
+
+Every key has a default, so no file is needed. This is all of it:
+
+    name = "lab"
+    provider = "netns"
+
+    [nodes]
+    workers = 2
+    clients = 1
+
+    [network]
+    machines = "192.168.56.0/24"
+    pods = "10.244.0.0/16"
+    services = "10.96.0.0/16"
+    node_ports = "30000-32767"
+
+    [proxy]
+    mode = "userspace"
+
+    [proxy.flags]                      # kube-proxy's own flags, without the dashes
+    udp-timeout = "250ms"
+
+`grammar` says what can be said; `reading` finds the file and makes a LabSpec of it.
+"""
+
+from labkit.labfile.grammar import FILE_NAME, LabFile
+from labkit.labfile.reading import find, load
+
+__all__ = ["FILE_NAME", "LabFile", "find", "load"]

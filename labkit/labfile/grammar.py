@@ -1,0 +1,88 @@
+"""The grammar of the lab file: fields are its keys, defaults its defaults.
+
+Each type carries the sentence that a person reads after a bad value.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+
+from labkit.model import spec
+
+FILE_NAME = "labkit.toml"
+PROVIDERS = ("netns",)
+PROXY_MODES = ("userspace",)
+
+#: kube-proxy's flags that the agent knows and a person may set.
+PROXY_FLAGS = (
+    "bind-address",
+    "proxy-port-range",
+    "udp-timeout",
+    "iptables-sync-period",
+    "iptables-min-sync-period",
+    "config-sync-period",
+    "healthz-bind-address",
+    "metrics-bind-address",
+    "v",
+)
+#: Those that labkit sets, each with where its value comes from.
+OWN_FLAGS = {
+    "kubeconfig": "labkit writes it for every node",
+    "hostname-override": "it is the node's name",
+    "node-ip": "it is the node's address",
+    "proxy-mode": "say `mode` under [proxy]",
+    "cleanup": "it would end the agent",
+}
+
+Flag = str | int | float | bool
+
+
+def _allowed(sentence: str, **limits: Any) -> msgspec.Meta:
+    return msgspec.Meta(description=sentence, **limits)
+
+
+Count = Annotated[int, _allowed("a whole number from 1 to 80", ge=1, le=80)]
+CountOrNone = Annotated[int, _allowed("a whole number from 0 to 50", ge=0, le=50)]
+Network = Annotated[str, _allowed('an IPv4 network such as "10.244.0.0/16"')]
+PortRange = Annotated[str, _allowed('two ports from 1 to 65535 such as "30000-32767"')]
+Name = Annotated[str, _allowed("1 to 28 lower-case letters, digits and hyphens")]
+Provider = Annotated[str, _allowed(" or ".join(f'"{name}"' for name in PROVIDERS))]
+ProxyMode = Annotated[str, _allowed(" or ".join(f'"{mode}"' for mode in PROXY_MODES))]
+FlagTable = Annotated[
+    dict[str, Flag], _allowed("a table of kube-proxy's flags, each a string, a number or a boolean")
+]
+
+
+class Nodes(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """`[nodes]`: how many machines beside `control`; clients are outside the cluster."""
+
+    workers: Count = 2
+    clients: CountOrNone = 1
+
+
+class Networks(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """`[network]`: the three networks, and the ports that a Service may open on every node."""
+
+    machines: Network = "192.168.56.0/24"
+    pods: Network = "10.244.0.0/16"
+    services: Network = "10.96.0.0/16"
+    node_ports: PortRange = "30000-32767"
+
+
+class Proxy(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """`[proxy]`: how the agent is started."""
+
+    mode: ProxyMode = "userspace"
+    flags: FlagTable = {}
+
+
+class LabFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The whole file."""
+
+    name: Name = spec.DEFAULT_NAME
+    provider: Provider = "netns"
+    nodes: Nodes = Nodes()
+    network: Networks = Networks()
+    proxy: Proxy = Proxy()

@@ -154,12 +154,10 @@ def plan_portal(
     *,
     listen_ip: proxying.IPAddress,
     host_ip: proxying.IPAddress,
-    node_port: bool = True,
 ) -> tuple[PortalRule, ...]:
     """Every rule of one service port, in kube-proxy's order (US-26, US-28).
 
-    Addresses of another family than `listen_ip` get no rule. `node_port=False` leaves out the
-    nodePort's rules: the port is another Service's.
+    Addresses of another family than `listen_ip` get no rule.
     """
     targets = {
         "container": _container_target(proxy_port, listen_ip),
@@ -167,7 +165,7 @@ def plan_portal(
         "accept": "-j ACCEPT",
     }
     planned = []
-    for service_field, address in _portals(service_port, node_port=node_port):
+    for service_field, address in _portals(service_port):
         if address and address.version != listen_ip.version:
             continue
         for shape in PORTALS[service_field]:
@@ -179,7 +177,7 @@ def plan_portal(
 
 
 def _portals(
-    service_port: proxying.ServicePort, *, node_port: bool
+    service_port: proxying.ServicePort,
 ) -> Iterator[tuple[str, proxying.IPAddress | None]]:
     """Each portal with its address; a nodePort is open at every address of the node: None."""
     yield "spec.clusterIP", service_port.cluster_ip
@@ -187,7 +185,7 @@ def _portals(
         yield "spec.externalIPs", address
     for address in service_port.ingress_ips:
         yield "status.loadBalancer.ingress", address
-    if service_port.node_port and node_port:
+    if service_port.node_port:
         yield "spec.ports.nodePort", None
 
 

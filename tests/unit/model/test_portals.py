@@ -141,12 +141,6 @@ def test_US_26_every_rule_tells_the_field_that_it_comes_from() -> None:
     assert planned[-1].rule.value("--dport") == "35715"
 
 
-def test_a_nodePort_that_is_another_s_gets_no_rules() -> None:
-    port = proxying.ServicePort(NAME, "TCP", 80, CLUSTER_IP, node_port=30080)
-    planned = portals.plan_portal(port, 35715, listen_ip=ANY, host_ip=HOST, node_port=False)
-    assert {entry.service_field for entry in planned} == {"spec.clusterIP"}
-
-
 def test_an_address_of_the_other_family_costs_a_service_nothing_else() -> None:
     """kube-proxy gave up at an IPv6 externalIP and never opened the nodePort (US-29, S-26)."""
     port = proxying.ServicePort(

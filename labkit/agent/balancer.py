@@ -1,0 +1,107 @@
+"""Which pod answers next: round robin, and for sticky Services the same pod again.
+
+The endpoints of a service port are shuffled once, so that the proxies of different nodes do not all
+begin with the same pod, and then taken in turn. With `sessionAffinity: ClientIP` a client address
+is remembered with its endpoint; each new connection renews the memory, and `timeoutSeconds` after
+the last one it is lost.
+
+Pure but for the clock and the shuffle, which come from outside. US-61 to US-66.
+"""
+
+from __future__ import annotations
+
+import collections
+import random
+import time
+from collections.abc import Callable, Collection, MutableSequence, Sequence
+
+from labkit.model import proxying
+
+
+class Balancer:
+    """The rotation of one service port."""
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        shuffle: Callable[[MutableSequence[proxying.Endpoint]], None] = random.shuffle,
+    ) -> None:
+        self._clock = clock
+        self._shuffle = shuffle
+        self._endpoints: list[proxying.Endpoint] = []
+        self._index = 0
+        self._affinity_timeout_s = 0
+        #: Client address -> (endpoint, time of the last connection), the oldest first.
+        self._affinity: collections.OrderedDict[str, tuple[proxying.Endpoint, float]] = (
+            collections.OrderedDict()
+        )
+
+    @property
+    def endpoints(self) -> tuple[proxying.Endpoint, ...]:
+        """In the order of the rotation."""
+        return tuple(self._endpoints)
+
+    def __contains__(self, endpoint: proxying.Endpoint) -> bool:
+        return endpoint in self._endpoints
+
+    def set_endpoints(self, endpoints: Sequence[proxying.Endpoint]) -> None:
+        """Take a new set; the same set in another order changes nothing (US-64).
+
+        Clients keep the endpoints that are still there.
+        """
+        if collections.Counter(endpoints) == collections.Counter(self._endpoints):
+            return
+        self._endpoints = list(endpoints)
+        self._shuffle(self._endpoints)
+        self._index = 0
+        here = frozenset(endpoints)
+        for client, (endpoint, _) in list(self._affinity.items()):
+            if endpoint not in here:
+                del self._affinity[client]
+
+    def set_affinity(self, timeout_s: int) -> None:
+        """0 means none. Takes effect at once, also for clients that are remembered already."""
+        self._affinity_timeout_s = timeout_s
+        if not timeout_s:
+            self._affinity.clear()
+
+    def choose(
+        self, client: str, tried: Collection[proxying.Endpoint] = ()
+    ) -> proxying.Endpoint | None:
+        """Return the endpoint for a new connection of `client`; None when there is none at all.
+
+        `tried` are the endpoints at which this very connection has failed already: the client's
+        affinity does not count then, and an endpoint that has not been tried comes first.
+        """
+        if not self._endpoints:
+            return None
+        endpoint = None if tried else self._remembered(client)
+        if endpoint is None:
+            endpoint = self._next(tried)
+        if self._affinity_timeout_s:
+            self._affinity[client] = (endpoint, self._clock())
+            self._affinity.move_to_end(client)
+        return endpoint
+
+    def expire(self) -> None:
+        """Forget the clients that have not come back in time."""
+        oldest_kept = self._clock() - self._affinity_timeout_s
+        while self._affinity:
+            client, (_, used) = next(iter(self._affinity.items()))
+            if used > oldest_kept:
+                return
+            del self._affinity[client]
+
+    def _remembered(self, client: str) -> proxying.Endpoint | None:
+        endpoint, used = self._affinity.get(client, (None, 0.0))
+        if endpoint is None or self._clock() - used >= self._affinity_timeout_s:
+            return None
+        return endpoint
+
+    def _next(self, tried: Collection[proxying.Endpoint]) -> proxying.Endpoint:
+        count = len(self._endpoints)
+        places = [(self._index + step) % count for step in range(count if tried else 1)]
+        place = next((at for at in places if self._endpoints[at] not in tried), places[0])
+        self._index = (place + 1) % count
+        return self._endpoints[place]

@@ -1,0 +1,126 @@
+"""Find an endpoint that answers, for one client, without making any other client wait.
+
+A pod that is gone does not say no: the SYN gets no answer. So each attempt has a time limit, and
+after it the next endpoint has its turn: 250 ms, then 500 ms, 1 s and 2 s, four attempts in all
+(US-50). Every dial is an object of its own in the event loop, so a hundred clients can be waiting
+for a dead pod while the others are served.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import socket
+from collections.abc import Callable
+
+from labkit.agent import balancer, sockets, tally
+from labkit.agent import loop as event_loop
+from labkit.model import proxying
+
+log = logging.getLogger(__name__)
+
+#: How long each attempt may take.
+TIMEOUTS_S = (0.25, 0.5, 1.0, 2.0)
+_CONNECTED = (0, errno.EISCONN)
+_ON_ITS_WAY = (errno.EINPROGRESS, errno.EALREADY)
+
+
+class Dial:
+    """One client's search.
+
+    Ends in `on_connected`, with a socket that the loop watches already, or in `on_failed`, with the
+    reason.
+    """
+
+    __slots__ = (
+        "_balancer",
+        "_client",
+        "_endpoint",
+        "_loop",
+        "_on_connected",
+        "_on_failed",
+        "_sock",
+        "_tally",
+        "_timer",
+        "_tried",
+    )
+
+    def __init__(
+        self,
+        loop: event_loop.Loop,
+        rotation: balancer.Balancer,
+        client: str,
+        counts: tally.Tally,
+        *,
+        on_connected: Callable[[socket.socket], None],
+        on_failed: Callable[[str], None],
+    ) -> None:
+        self._loop = loop
+        self._balancer = rotation
+        self._client = client
+        self._tally = counts
+        self._on_connected = on_connected
+        self._on_failed = on_failed
+        self._tried: tuple[proxying.Endpoint, ...] = ()
+        self._endpoint: proxying.Endpoint | None = None
+        self._sock: socket.socket | None = None
+        self._timer: event_loop.Timer | None = None
+
+    def start(self) -> None:
+        """Try endpoints until one is at least on its way."""
+        while len(self._tried) < len(TIMEOUTS_S):
+            self._endpoint = self._balancer.choose(self._client, self._tried)
+            if self._endpoint is None:
+                self._on_failed("the Service has no ready endpoint")
+                return
+            try:
+                sock, code = sockets.begin_connect(self._endpoint.ip, self._endpoint.port)
+            except OSError as error:  # out of descriptors, most likely: no endpoint's fault
+                self._on_failed(error.strerror or str(error))
+                return
+            if code in _CONNECTED or code in _ON_ITS_WAY:
+                self._await(sock)
+                return
+            self._give_up_on(sock, os.strerror(code))
+        self._on_failed(f"none of {len(self._tried)} endpoints answered")
+
+    def _await(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._timer = self._loop.later(TIMEOUTS_S[len(self._tried)], self._on_timeout)
+        self._loop.add(sock.fileno(), event_loop.EDGES, self._on_event)
+
+    def _on_event(self, _events: int) -> None:
+        """Ask connect() again how it went: the answer is right even if nothing has happened."""
+        assert self._sock is not None
+        assert self._endpoint is not None
+        code = self._sock.connect_ex((self._endpoint.ip, self._endpoint.port))
+        if code in _ON_ITS_WAY:
+            return
+        sock = self._stop_waiting()
+        if code in _CONNECTED:
+            self._on_connected(sock)
+        else:
+            self._loop.remove(sock.fileno())
+            self._give_up_on(sock, os.strerror(code))
+            self.start()
+
+    def _on_timeout(self) -> None:
+        sock = self._stop_waiting()
+        self._loop.remove(sock.fileno())
+        self._give_up_on(sock, "no answer in time")
+        self.start()
+
+    def _stop_waiting(self) -> socket.socket:
+        assert self._sock is not None
+        assert self._timer is not None
+        self._timer.cancel()
+        sock, self._sock = self._sock, None
+        return sock
+
+    def _give_up_on(self, sock: socket.socket, why: str) -> None:
+        assert self._endpoint is not None
+        sock.close()
+        self._tally.failed_dials += 1
+        self._tried += (self._endpoint,)
+        log.debug("endpoint %s for client %s: %s", self._endpoint, self._client, why)

@@ -1,0 +1,193 @@
+"""The command line: kube-proxy's flags, and `--node-ip`, which is our own.
+
+Durations are in Go's form (`250ms`, `1m30s`), addresses are `IP:port`. A wrong flag ends the
+program with status 2 and a message that says what was wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import re
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from typing import Any
+
+from labkit import errors
+from labkit.agent import ports
+
+_UNITS_S = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+_DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(h|ms|us|µs|ns|m|s)")
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """What the agent is told, checked."""
+
+    kubeconfig: str
+    hostname: str
+    bind_address: IPv4Address
+    node_ip: IPv4Address | None
+    port_range: ports.PortRange
+    sync_period_s: float
+    min_sync_period_s: float
+    udp_timeout_s: float
+    healthz_address: tuple[str, int]
+    metrics_address: tuple[str, int]
+    verbosity: int
+    cleanup: bool
+
+
+def parse_flags(argv: Sequence[str]) -> Flags:
+    """Read the command line. A wrong one ends the program with status 2, as argparse does it."""
+    parser = _parser()
+    found = parser.parse_args(argv)
+    if not found.cleanup and not found.kubeconfig:
+        parser.error("--kubeconfig is needed: it says where the API server is, and who we are")
+    if found.iptables_min_sync_period > found.iptables_sync_period:
+        parser.error("--iptables-min-sync-period must not be longer than --iptables-sync-period")
+    return Flags(
+        kubeconfig=found.kubeconfig,
+        hostname=found.hostname_override.strip().lower() or socket.gethostname(),
+        bind_address=found.bind_address,
+        node_ip=found.node_ip,
+        port_range=found.proxy_port_range,
+        sync_period_s=found.iptables_sync_period,
+        min_sync_period_s=found.iptables_min_sync_period,
+        udp_timeout_s=found.udp_timeout,
+        healthz_address=found.healthz_bind_address,
+        metrics_address=found.metrics_bind_address,
+        verbosity=found.v,
+        cleanup=found.cleanup,
+    )
+
+
+def parse_duration(text: str) -> float:
+    """Seconds in a duration of Go's form. Raises ValueError.
+
+    >>> parse_duration("1m30s"), parse_duration("250ms"), parse_duration("0")
+    (90.0, 0.25, 0.0)
+    """
+    if text == "0":
+        return 0.0
+    parts = _DURATION_PART.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError(f"{text!r} is not a duration: write 30s, 250ms or 1m30s")
+    return sum(float(number) * _UNITS_S[unit] for number, unit in parts)
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """`0.0.0.0:10256` taken apart. Raises ValueError."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdigit() or int(port) > ports.LAST_PORT:
+        raise ValueError(f"{text!r} is not an address with a port: write 127.0.0.1:10249")
+    return str(ipaddress.ip_address(host.strip("[]"))), int(port)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kube-proxy",
+        description="kube-proxy in userspace mode.",
+        allow_abbrev=False,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    flag = parser.add_argument
+    flag("--kubeconfig", default="", help="where the API server is, and who we are")
+    flag("--hostname-override", default="", help="this node's name, instead of its host name")
+    flag(
+        "--bind-address",
+        type=_checked(_listen_address),
+        default="0.0.0.0",
+        help="the address that proxy ports are opened at",
+    )
+    flag(
+        "--node-ip",
+        type=_checked(IPv4Address),
+        help="the address that stands for this node in DNAT rules (default: the source address "
+        "of the default route)",
+    )
+    flag(
+        "--proxy-port-range",
+        type=_checked(ports.parse_port_range),
+        default="",
+        help="ports to proxy from, as 40000-41000 or 40000+1000; any port if empty",
+    )
+    flag("--proxy-mode", choices=("userspace", ""), default="userspace", help="the one there is")
+    _add_durations(flag)
+    for name, default, shown in (
+        ("--healthz-bind-address", "0.0.0.0:10256", "/healthz"),
+        ("--metrics-bind-address", "127.0.0.1:10249", "/metrics and /proxyMode"),
+    ):
+        flag(name, type=_checked(parse_address), default=default, help=f"where {shown} is served")
+    flag("--v", "-v", type=int, default=0, metavar="LEVEL", help="2 and above log every connection")
+    flag(
+        "--cleanup",
+        type=_checked(_parse_bool),
+        nargs="?",
+        const=True,
+        default=False,
+        help="remove every rule and chain of kube-proxy's userspace mode, and exit",
+    )
+    return parser
+
+
+def _add_durations(flag: Callable[..., Any]) -> None:
+    positive = _checked(_positive_duration)
+    flag(
+        "--iptables-sync-period",
+        type=positive,
+        default="30s",
+        help="how long rules that somebody else changed may stay so",
+    )
+    flag(
+        "--iptables-min-sync-period",
+        type=_checked(parse_duration),
+        default="1s",
+        help="the shortest time between syncs, after a burst of two",
+    )
+    flag(
+        "--udp-timeout",
+        type=positive,
+        default="250ms",
+        help="a UDP client that was silent for so long is balanced anew",
+    )
+    flag(
+        "--config-sync-period",
+        type=positive,
+        default="15m",
+        help="accepted and not needed: nothing that the API server said is ever forgotten",
+    )
+
+
+def _positive_duration(text: str) -> float:
+    seconds = parse_duration(text)
+    if not seconds:
+        raise ValueError("it must be longer than 0")
+    return seconds
+
+
+def _listen_address(text: str) -> IPv4Address:
+    address = IPv4Address(text)
+    if address == IPv4Address("127.0.0.1"):
+        raise ValueError("cannot proxy on localhost: packets from elsewhere never get there")
+    return address
+
+
+def _parse_bool(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError(f"{text!r} is neither true nor false")
+    return text.lower() == "true"
+
+
+def _checked(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Have argparse print what `parse` says, instead of words of its own."""
+
+    def checked(text: str) -> Any:
+        try:
+            return parse(text)
+        except (ValueError, errors.ConfigError) as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return checked

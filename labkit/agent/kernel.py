@@ -1,0 +1,105 @@
+"""The programs that speak to the kernel's rules: iptables-save, iptables-restore, conntrack.
+
+The only module of the agent that runs other programs. Reading takes one, changing one more, however
+many rules there are.
+"""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from labkit import errors
+from labkit.agent import batch
+from labkit.model import rules, ruletext
+
+log = logging.getLogger(__name__)
+
+#: iptables waits so long for another iptables to let go of the lock that old kernels need.
+LOCK_WAIT_S = 5
+#: A program that takes longer has met trouble: 10,000 Services take less than one second.
+TIMEOUT_S = 60
+_SAVE = ("iptables-save",)
+_RESTORE = ("iptables-restore", "--noflush", "-w", str(LOCK_WAIT_S))
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A program that ran to its end."""
+
+    exit_status: int
+    stdout: str
+    stderr: str
+
+
+Run = Callable[[Sequence[str], str], Finished]
+
+
+def run_program(argv: Sequence[str], stdin: str) -> Finished:
+    """Raises CommandFailed for a program that is missing or does not end."""
+    try:
+        done = subprocess.run(
+            argv, input=stdin, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+        )
+    except FileNotFoundError as error:
+        raise errors.CommandFailed(
+            argv, 127, "it is not installed", hint=f"apt-get install {_package(argv[0])}"
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise errors.CommandFailed(argv, 124, f"no end in {TIMEOUT_S} s") from error
+    return Finished(done.returncode, done.stdout, done.stderr)
+
+
+class Kernel:
+    """The rules of this network namespace. Every method may take as long as a program takes."""
+
+    def __init__(self, run: Run = run_program) -> None:
+        self._run = run
+
+    def save(self) -> rules.Ruleset:
+        return ruletext.parse_ruleset(self._checked(_SAVE, "").stdout)
+
+    def restore(self, text: str) -> None:
+        """Apply a batch: all of it, or, when this raises, nothing."""
+        self._checked(_RESTORE, text)
+
+    def apply(self, wanted: Mapping[str, Sequence[rules.Rule]]) -> bool:
+        """Make our chains hold the wanted rules. Returns whether anything had to change."""
+        text = batch.plan_batch(wanted, self.save())
+        if text:
+            self.restore(text)
+        return bool(text)
+
+    def clean_up(self) -> bool:
+        """Remove our chains and jumps. Returns whether there were any."""
+        text = batch.plan_cleanup(self.save())
+        if text:
+            self.restore(text)
+        return bool(text)
+
+    def forget_udp_flows(self, address: str) -> None:
+        """Drop what connection tracking knows of UDP to a Service address that is gone (US-70).
+
+        A client that keeps sending would else be turned to the old proxy port for ever. Not being
+        able to is no reason to stop: it is only told.
+        """
+        argv = ("conntrack", "-D", "--orig-dst", address, "-p", "udp")
+        try:
+            done = self._run(argv, "")
+        except errors.CommandFailed as error:
+            log.warning("UDP clients of %s may need some seconds: %s", address, error)
+            return
+        if done.exit_status and "0 flow entries have been deleted" not in done.stderr:
+            log.warning("%s", errors.CommandFailed(argv, done.exit_status, done.stderr))
+
+    def _checked(self, argv: Sequence[str], stdin: str) -> Finished:
+        done = self._run(argv, stdin)
+        if done.exit_status:
+            raise errors.CommandFailed(argv, done.exit_status, done.stderr)
+        return done
+
+
+def _package(program: str) -> str:
+    return "conntrack" if program == "conntrack" else "iptables"

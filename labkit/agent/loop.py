@@ -1,0 +1,148 @@
+"""One thread that waits for everything: sockets, timers, and what other threads bring.
+
+The kernel's epoll says which sockets can be read or written without waiting. Each has a callback,
+which does what is possible *now* and returns; nobody blocks, so one thread serves thousands of
+connections. Three rules:
+
+* Only `post` may be called from another thread; its function then runs on the loop's.
+* A callback must bear being called for nothing: of two events that came together, the first may
+  have closed a socket whose number the second one still names.
+* Work that cannot help blocking (running iptables) goes `aside`, to a thread for it alone.
+"""
+
+from __future__ import annotations
+
+import collections
+import heapq
+import itertools
+import logging
+import os
+import select
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+Callback = Callable[[int], None]
+
+#: Wake me when it becomes readable, writable, or its other end has no more to say - each time that
+#: happens, not as long as it lasts: registered once, never changed.
+EDGES = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
+
+
+class Timer:
+    """Something to do at a time. A cancelled one is passed over when it comes up."""
+
+    __slots__ = ("callback",)
+
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self.callback: Callable[[], None] | None = callback
+
+    def cancel(self) -> None:
+        self.callback = None
+
+
+class Loop:
+    """The agent's one event loop."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._epoll = select.epoll()
+        self._callbacks: dict[int, Callback] = {}
+        self._timers: list[tuple[float, int, Timer]] = []
+        self._order = itertools.count()
+        self._soon: collections.deque[Callable[[], None]] = collections.deque()
+        self._posted: collections.deque[Callable[[], None]] = collections.deque()
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._running = False
+        self.add(self._bell, select.EPOLLIN, self._answer_bell)
+
+    def add(self, fd: int, events: int, callback: Callback) -> None:
+        """Call `callback` with what happened whenever one of `events` happens to `fd`."""
+        self._callbacks[fd] = callback
+        self._epoll.register(fd, events)
+
+    def replace(self, fd: int, callback: Callback) -> None:
+        """Hand a descriptor that is already watched to somebody else."""
+        self._callbacks[fd] = callback
+
+    def remove(self, fd: int) -> None:
+        """Forget a descriptor. To be called before it is closed."""
+        if self._callbacks.pop(fd, None) is not None:
+            self._epoll.unregister(fd)
+
+    def later(self, delay_s: float, callback: Callable[[], None]) -> Timer:
+        timer = Timer(callback)
+        heapq.heappush(self._timers, (self._clock() + delay_s, next(self._order), timer))
+        return timer
+
+    def soon(self, callback: Callable[[], None]) -> None:
+        """In the next round, after the other sockets have had their turn."""
+        self._soon.append(callback)
+
+    def post(self, callback: Callable[[], None]) -> None:
+        """Run `callback` on the loop's thread. The only method for other threads, and signals."""
+        self._posted.append(callback)
+        os.eventfd_write(self._bell, 1)
+
+    def aside(self, work: Callable[[], Result], done: Callable[[Result], None]) -> None:
+        """Run `work` on a thread of its own, then `done` with its result on the loop's thread.
+
+        `work` reports its own failures in what it returns.
+        """
+
+        def run() -> None:
+            result = work()
+            self.post(lambda: done(result))
+
+        threading.Thread(target=run, name="aside").start()
+
+    def run(self) -> None:
+        """Serve until `stop`."""
+        self._running = True
+        while self._running:
+            for fd, events in self._epoll.poll(self._wait_s()):
+                if callback := self._callbacks.get(fd):
+                    self._call(callback, events)
+            self._run_due()
+            self._run_soon()
+
+    def stop(self) -> None:
+        self._running = False
+
+    def close(self) -> None:
+        self._epoll.close()
+        os.close(self._bell)
+
+    def _wait_s(self) -> float | None:
+        """How long nothing needs doing; None: until something happens."""
+        if self._soon:
+            return 0
+        while self._timers and self._timers[0][2].callback is None:
+            heapq.heappop(self._timers)
+        return max(0.0, self._timers[0][0] - self._clock()) if self._timers else None
+
+    def _run_due(self) -> None:
+        now = self._clock()
+        while self._timers and self._timers[0][0] <= now:
+            _, _, timer = heapq.heappop(self._timers)
+            if timer.callback is not None:
+                self._call(timer.callback)
+
+    def _run_soon(self) -> None:
+        for _ in range(len(self._soon)):
+            self._call(self._soon.popleft())
+
+    def _answer_bell(self, _events: int) -> None:
+        os.eventfd_read(self._bell)
+        for _ in range(len(self._posted)):
+            self._call(self._posted.popleft())
+
+    def _call(self, callback: Callable[..., None], *args: Any) -> None:
+        try:
+            callback(*args)
+        except Exception:  # one connection's trouble must not be everybody's
+            log.exception("a callback failed")

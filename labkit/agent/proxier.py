@@ -1,0 +1,165 @@
+"""The proxier: keeps what is live in step with what is wanted.
+
+    API server ──watch──▶ Mirrors ──sync──▶ sockets, claims, rules ──▶ kernel
+                             └──endpoints──▶ balancers
+
+A change of Services asks for a *sync*. A change of Endpoints goes straight to the balancers, and no
+rule is touched. A sync opens first and closes last: new proxy ports listen before the batch of
+rules that names them is applied, and old ones are closed when no rule names them any more.
+
+Until both Services and Endpoints are known completely, nothing is written. What a former process
+left stands until then, and one batch replaces it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence, Set
+from typing import Protocol
+
+from labkit import errors
+from labkit.agent import live, pace, state, tally
+from labkit.agent import loop as event_loop
+from labkit.model import proxying
+
+log = logging.getLogger(__name__)
+
+#: A batch that failed is tried again after so long, or at the next change.
+RETRY_S = 5.0
+
+
+class Rulekeeper(Protocol):
+    """What the proxier needs of the kernel. Both methods take their time, so they run aside."""
+
+    def apply(self, wanted: live.WantedRules) -> bool: ...
+
+    def forget_udp_flows(self, address: str) -> None: ...
+
+
+class Proxier:
+    """Everything here runs on the loop's thread, except what is handed to the kernel."""
+
+    def __init__(
+        self,
+        loop: event_loop.Loop,
+        ports: live.LivePorts,
+        kernel: Rulekeeper,
+        counts: tally.Tally,
+        read_local: Callable[[], Set[proxying.IPAddress]],
+        *,
+        sync_period_s: float,
+        min_sync_period_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._loop = loop
+        self._live = ports
+        self._kernel = kernel
+        self._tally = counts
+        self._read_local = read_local
+        self._services: state.Mirror[state.Services] = state.Mirror()
+        self._endpoints: state.Mirror[state.Endpoints] = state.Mirror()
+        self._said: frozenset[str] = frozenset()
+        self._applying = False
+        self._again = False
+        self._pacer = pace.Pacer(
+            loop, self._sync, min_period_s=min_sync_period_s, period_s=sync_period_s, clock=clock
+        )
+
+    def take_services(self, news: state.News[state.Services]) -> None:
+        """Hear of Services. Asks for a sync if that makes a difference."""
+        was_ready = self._ready
+        changed = self._services.take(news)
+        if self._ready and (changed or not was_ready):
+            self._request()
+
+    def take_endpoints(self, news: state.News[state.Endpoints]) -> None:
+        """Hear of Endpoints. They take effect at once, without a sync."""
+        was_ready = self._ready
+        for key in self._endpoints.take(news):
+            for port in self._services.get(key) or ():
+                if entry := self._live.get(port.name):
+                    entry.balancer.set_endpoints(self._endpoints_of(port.name))
+                    entry.proxy.endpoints_changed()
+        if self._ready and not was_ready:
+            self._request()
+
+    def close(self) -> None:
+        """Close every socket. The rules stay, for the process that comes next (US-72)."""
+        self._live.close()
+
+    @property
+    def _ready(self) -> bool:
+        return self._services.synced and self._endpoints.synced
+
+    def _request(self) -> None:
+        self._tally.last_queued = time.time()
+        self._pacer.request()
+
+    def _sync(self) -> None:
+        if not self._ready:
+            return
+        if self._applying:
+            self._again = True
+            return
+        self._say((*self._update(), *self._live.settle(self._read_local())))
+        self._live.expire_affinity()
+        wanted = self._live.wanted_rules()
+        self._applying = True
+        self._loop.aside(lambda: self._apply(wanted), self._applied)
+
+    def _update(self) -> Iterator[str]:
+        """Bring the live ports up to date. Yields what is not served, and why."""
+        served = []
+        for port in (port for service in self._services.values() for port in service):
+            if why := state.why_not_proxied(port):
+                yield f"{port.name}: {why}"
+            else:
+                served.append(port)
+        yield from self._live.update(served, self._endpoints_of)
+
+    def _apply(self, wanted: live.WantedRules) -> bool | errors.LabkitError:
+        """Runs aside."""
+        try:
+            return self._kernel.apply(wanted)
+        except errors.LabkitError as error:
+            return error
+
+    def _applied(self, outcome: bool | errors.LabkitError) -> None:  # noqa: FBT001
+        self._applying = False
+        if isinstance(outcome, errors.LabkitError):
+            self._tally.restore_failures += 1
+            log.error("the rules are not as they should be: %s", outcome)
+            self._loop.later(RETRY_S, self._request)
+            return
+        self._tally.syncs += 1
+        self._tally.last_sync = time.time()
+        if outcome:
+            log.info("the rules have changed; %d service ports are served", len(self._live))
+        retired = self._live.close_retired()
+        self._forget_flows(retired)
+        if self._again or any(entry.allocated for entry in retired):
+            self._again = False
+            self._request()
+
+    def _forget_flows(self, retired: Sequence[live.LivePort]) -> None:
+        ports = (entry.service_port for entry in retired)
+        addresses = {str(port.cluster_ip) for port in ports if port.protocol == "UDP"}
+        if addresses:
+            self._loop.aside(lambda: self._forget(sorted(addresses)), lambda _: None)
+
+    def _forget(self, addresses: Sequence[str]) -> None:
+        """Runs aside."""
+        for address in addresses:
+            self._kernel.forget_udp_flows(address)
+
+    def _say(self, complaints: Sequence[str]) -> None:
+        """Each once, not at every sync."""
+        for complaint in complaints:
+            if complaint not in self._said:
+                log.warning("%s", complaint)
+        self._said = frozenset(complaints)
+
+    def _endpoints_of(self, name: proxying.ServicePortName) -> Sequence[proxying.Endpoint]:
+        found = self._endpoints.get((name.namespace, name.name)) or {}
+        return found.get(name, ())

@@ -1,0 +1,202 @@
+"""Carry bytes between a client and a pod, both ways, until both have said all.
+
+A proxied connection is *two* TCP connections with this file in between:
+
+    client ═══TCP═══ [client socket]  up ──▶  [backend socket] ═══TCP═══ pod
+                                     ◀── down
+
+Each direction is a Stream: fill from one socket, drain into the other. Three things matter:
+
+* **Back pressure.** Nothing is read while something waits to be written, so a slow reader slows
+  the sender, over both connections, and never fills our memory.
+* **Half-close.** "I have no more to say" (a FIN) is carried through as just that; the other
+  direction goes on. Only when both are over are the sockets closed.
+* **Bulk stays in the kernel.** The first reads are ordinary ones: most requests are small, and a
+  pipe costs two descriptors. A read that fills the buffer shows that more is coming, and from then
+  on `splice` moves the data from socket to pipe to socket without ever handing it to us.
+
+The sockets are watched by edges: we are told when something *becomes* possible, so each direction
+goes on until the kernel says EAGAIN. Stop earlier, and a FIN that came with the last bytes would
+never be heard of again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import select
+import socket
+from collections.abc import Callable
+
+from labkit.agent import loop as event_loop
+from labkit.agent import sockets
+
+#: An ordinary read. Larger than nearly every request, small enough to be cheap to ask for.
+READ_SIZE = 16 * 1024
+#: What one splice may move: the size asked for the pipe, a quarter of what any user may ask for.
+PIPE_SIZE = 256 * 1024
+#: After so many rounds of one direction the other connections have their turn.
+ROUNDS = 8
+_SPLICE = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
+_F_SETPIPE_SZ = 1031
+
+
+class Stream:
+    """One direction of a connection."""
+
+    __slots__ = ("_held", "_in_pipe", "_pipe", "_sink", "_source", "ended", "over")
+
+    def __init__(self, source: socket.socket, sink: socket.socket) -> None:
+        self._source = source
+        self._sink = sink
+        self._held = b""
+        self._pipe: tuple[int, int] | None = None
+        self._in_pipe = 0
+        #: The source has said all; what it said may not be delivered yet.
+        self.ended = False
+        #: Nothing more will happen in this direction.
+        self.over = False
+
+    def move(self) -> bool:
+        """Move what can be moved now. True: there may be more, but others should have a turn.
+
+        Raises OSError when the source fails, a reset of the connection above all.
+        """
+        for _ in range(ROUNDS):
+            if not self._drain():
+                return False
+            if self.ended:
+                self._pass_on_the_end()
+                return False
+            if not self._fill():
+                return False
+        return True
+
+    def close(self) -> None:
+        if self._pipe is not None:
+            for fd in self._pipe:
+                os.close(fd)
+            self._pipe = None
+
+    def _fill(self) -> bool:
+        """Read once. False: there is nothing to read at the moment."""
+        try:
+            if self._pipe is None:
+                self._held = self._source.recv(READ_SIZE)
+                self.ended = not self._held
+                if len(self._held) == READ_SIZE:
+                    self._pipe = _open_pipe()
+            else:
+                self._in_pipe = os.splice(
+                    self._source.fileno(), self._pipe[1], PIPE_SIZE, flags=_SPLICE
+                )
+                self.ended = not self._in_pipe
+        except BlockingIOError:
+            return False
+        return True
+
+    def _drain(self) -> bool:
+        """Write what is held. False: the sink takes no more at the moment, or for ever."""
+        try:
+            while self._held:
+                sent = self._sink.send(self._held)
+                self._held = self._held[sent:]
+            while self._in_pipe and self._pipe:
+                self._in_pipe -= os.splice(
+                    self._pipe[0], self._sink.fileno(), self._in_pipe, flags=_SPLICE
+                )
+        except BlockingIOError:
+            return False
+        except OSError:
+            # It went away. What it sent before that may still be in our receive buffer, so the
+            # other direction goes on by itself to its end.
+            self.over = True
+        return not self.over
+
+    def _pass_on_the_end(self) -> None:
+        self.over = True
+        with contextlib.suppress(OSError):  # it may have gone meanwhile
+            self._sink.shutdown(socket.SHUT_WR)
+
+
+class Relay:
+    """Both directions of one proxied connection. Owns both sockets, and closes them."""
+
+    __slots__ = ("_backend", "_client", "_closed", "_down", "_loop", "_on_close", "_queued", "_up")
+
+    def __init__(
+        self,
+        loop: event_loop.Loop,
+        client: socket.socket,
+        backend: socket.socket,
+        on_close: Callable[[], None],
+    ) -> None:
+        self._loop = loop
+        self._client = client
+        self._backend = backend
+        self._on_close = on_close
+        self._up = Stream(client, backend)
+        self._down = Stream(backend, client)
+        self._queued = False
+        self._closed = False
+
+    def start(self) -> None:
+        """Begin. The backend is watched already, by whoever connected it."""
+        self._loop.replace(self._backend.fileno(), self._on_backend)
+        self._loop.add(self._client.fileno(), event_loop.EDGES, self._on_client)
+        self._move()
+
+    def _on_client(self, events: int) -> None:
+        """A client that reset the connection wants no more answers, even if it had ended before."""
+        if events & select.EPOLLERR and not self._closed:
+            self._close(rudely=True)
+        else:
+            self._move()
+
+    def _on_backend(self, _events: int) -> None:
+        """A pod may reset the connection and have answered before: so what came is delivered."""
+        self._move()
+
+    def _move(self) -> None:
+        if self._closed:
+            return
+        try:
+            more = self._up.move()
+            more = self._down.move() or more
+        except OSError:
+            self._close(rudely=True)
+            return
+        if self._up.over and self._down.over:
+            self._close(rudely=False)
+        elif more and not self._queued:
+            self._queued = True
+            self._loop.soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._queued = False
+        self._move()
+
+    def _close(self, *, rudely: bool) -> None:
+        """`rudely`: one end reset the connection, so the other end is told the same way."""
+        self._closed = True
+        for sock in (self._client, self._backend):
+            self._loop.remove(sock.fileno())
+            if rudely:
+                sockets.reset(sock)
+            else:
+                sock.close()
+        self._up.close()
+        self._down.close()
+        self._on_close()
+
+
+def _open_pipe() -> tuple[int, int] | None:
+    """None when there are no descriptors left: copying by hand works as well, only slower."""
+    try:
+        pipe = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    with contextlib.suppress(OSError):  # a user has only so many pages for pipes; 64 KiB will do
+        fcntl.fcntl(pipe[1], _F_SETPIPE_SZ, PIPE_SIZE)
+    return pipe

@@ -1,0 +1,91 @@
+"""The sockets that the agent opens, and how it ends a connection when it means no.
+
+`0.0.0.0` stands for every IPv4 address of the node. Options set on a listening socket are handed
+down by the kernel to each connection that it accepts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+
+#: Kubernetes' (really Go's) own: a peer that vanished is found out after some minutes of silence.
+KEEPALIVE_S = 15
+#: "When I close, throw away what is unsent and say so": the other end sees a reset at once.
+_RESET = struct.pack("ii", 1, 0)
+#: The kernel cuts it down to net.core.somaxconn.
+BACKLOG = 65535
+
+
+def listen_tcp(ip: str, port: int) -> socket.socket:
+    """A listening socket; port 0 leaves the choice to the kernel."""
+    sock = _open(ip, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _keep_awake(sock)
+        sock.bind((ip, port))
+        sock.listen(BACKLOG)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def bind_udp(ip: str, port: int) -> socket.socket:
+    sock = _open(ip, socket.SOCK_DGRAM)
+    try:
+        sock.bind((ip, port))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def begin_connect(ip: str, port: int) -> tuple[socket.socket, int]:
+    """A TCP socket on its way to a pod, and the error number so far: EINPROGRESS is good news."""
+    sock = _open(ip, socket.SOCK_STREAM)
+    _keep_awake(sock)
+    return sock, sock.connect_ex((ip, port))
+
+
+def connect_udp(ip: str, port: int) -> socket.socket:
+    """A UDP socket that sends to, and hears from, one pod alone."""
+    sock = _open(ip, socket.SOCK_DGRAM)
+    try:
+        sock.connect((ip, port))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def reset(sock: socket.socket) -> None:
+    """Close so that the other end gets a reset, not an end that looks like an answer."""
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    sock.close()
+
+
+def detect_host_ip() -> str:
+    """The node's own address on the way out: the source that the default route would give.
+
+    Connecting a UDP socket sends nothing; it only asks the kernel for the route. The address asked
+    for is one that the documentation of networks has to itself (RFC 5737). Raises OSError when
+    there is no default route.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.connect(("192.0.2.1", 9))
+        return str(sock.getsockname()[0])
+
+
+def _open(ip: str, kind: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+    return socket.socket(family, kind | socket.SOCK_NONBLOCK)
+
+
+def _keep_awake(sock: socket.socket) -> None:
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_S)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_S)

@@ -42,10 +42,10 @@ class Board:
     def tell(self, event: events.Event) -> None:
         if event.state == "started":
             self._began_ms = event.elapsed_ms
-        self._event, self._told_at = event, self._clock()
-        if event.state in ("done", "failed"):
+        over = event.state in ("done", "failed")
+        self._event, self._told_at = None if over else event, self._clock()
+        if over:
             self._console.print(finished(event, event.elapsed_ms - self._began_ms))
-            self._event = None
 
     def now(self) -> rich.console.RenderableType:
         """The moving line; its clock runs on between events."""

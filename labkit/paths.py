@@ -8,13 +8,17 @@ Both follow the XDG variables. Nothing of a lab is anywhere else.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from labkit import errors
 from labkit.model import spec
+
+LAB_FILE = "labkit.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,23 @@ def of(name: str) -> LabPaths:
     return LabPaths(state_root() / name, runtime_root() / name)
 
 
+def find_lab_file(start: Path) -> Path | None:
+    """Return the nearest lab file at or above the folder `start`."""
+    for folder in (start, *start.parents):
+        if (folder / LAB_FILE).is_file():
+            return folder / LAB_FILE
+    return None
+
+
 def lab_names() -> list[str]:
     """Every lab that has state on this machine, sorted."""
     root = state_root()
     return sorted(path.parent.name for path in root.glob("*/lab.json")) if root.is_dir() else []
+
+
+def forget(lab: LabPaths) -> None:
+    """Remove all that is left of a lab, and labkit's own folders with the last one."""
+    for folder in (lab.state, lab.runtime):
+        shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # other labs are there, or it is gone already
+            folder.parent.rmdir()

@@ -21,10 +21,10 @@ Every key has a default, so no file is needed. This is all of it:
     [proxy.flags]                      # kube-proxy's own flags, without the dashes
     udp-timeout = "250ms"
 
-`grammar` says what can be said; `reading` finds the file and makes a LabSpec of it.
+`grammar` says what can be said; `reading` makes a LabSpec of it.
 """
 
-from labkit.labfile.grammar import FILE_NAME, LabFile
-from labkit.labfile.reading import find, load
+from labkit.labfile.grammar import LabFile
+from labkit.labfile.reading import load
 
-__all__ = ["FILE_NAME", "LabFile", "find", "load"]
+__all__ = ["LabFile", "load"]

@@ -11,7 +11,6 @@ import msgspec
 
 from labkit.model import spec
 
-FILE_NAME = "labkit.toml"
 PROVIDERS = ("netns",)
 PROXY_MODES = ("userspace",)
 

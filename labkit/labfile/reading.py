@@ -1,4 +1,4 @@
-"""Find the lab file, read it, and make a checked LabSpec of it.
+"""Read the lab file, and make a checked LabSpec of it.
 
 A wrong value ends as one ConfigError that names the file, the key, what was found, and what is
 allowed. Everything here says only the key (`_Wrong`); `load` alone knows where it came from.
@@ -16,26 +16,20 @@ from typing import Any
 
 import msgspec
 
-from labkit import errors
+from labkit import errors, paths
 from labkit.labfile import grammar
 from labkit.model import spec, words
-
-
-def find(start: Path) -> Path | None:
-    """The nearest lab file at or above the folder `start`."""
-    for folder in (start, *start.parents):
-        if (folder / grammar.FILE_NAME).is_file():
-            return folder / grammar.FILE_NAME
-    return None
 
 
 def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> spec.LabSpec:
     """Read the lab file at `path` (None: the one found from the current folder upwards).
 
+    A lab that was made keeps itself as a lab file in JSON, so this reads that as well.
+
     `overrides` come from flags and go over the file's values; their keys are the file's own with
     dots, `{"nodes.workers": 3}`, and None says nothing. Raises ConfigError.
     """
-    path = path or find(Path.cwd())
+    path = path or paths.find_lab_file(Path.cwd())
     flags = {key: value for key, value in (overrides or {}).items() if value is not None}
     said = _read(path) if path else {}
     for key, value in flags.items():
@@ -60,7 +54,8 @@ class _Wrong(Exception):
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        return dict(json.loads(text)) if path.suffix == ".json" else tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise errors.ConfigError(
             f"{path} is not TOML: {error}", hint="a text needs quotes, a table begins with [name]"

@@ -67,16 +67,21 @@ class LabSpec:
     proxy: ProxySpec = ProxySpec()
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `plan` needs to make this lab again."""
+        """Return the lab as a lab file with every key said."""
+        first, last = self.node_ports
         return {
             "name": self.name,
             "provider": self.provider,
-            "workers": len(self.workers),
-            "clients": len(self.nodes) - len(self.cluster),
-            "machine_network": str(self.machine_network),
-            "pod_network": str(self.pod_network),
-            "service_network": str(self.service_network),
-            "node_ports": list(self.node_ports),
+            "nodes": {
+                "workers": len(self.workers),
+                "clients": len(self.nodes) - len(self.cluster),
+            },
+            "network": {
+                "machines": str(self.machine_network),
+                "pods": str(self.pod_network),
+                "services": str(self.service_network),
+                "node_ports": f"{first}-{last}",
+            },
             "proxy": {"mode": self.proxy.mode, "flags": dict(self.proxy.flags)},
         }
 
@@ -163,16 +168,17 @@ def plan(
 
 def from_json(data: Mapping[str, Any]) -> LabSpec:
     """Make the lab again that `LabSpec.to_json` described."""
-    first, last = data["node_ports"]
+    network = data["network"]
+    first, _, last = network["node_ports"].partition("-")
     return plan(
         data["name"],
         provider=data["provider"],
-        workers=data["workers"],
-        clients=data["clients"],
-        machine_network=IPv4Network(data["machine_network"]),
-        pod_network=IPv4Network(data["pod_network"]),
-        service_network=IPv4Network(data["service_network"]),
-        node_ports=(first, last),
+        workers=data["nodes"]["workers"],
+        clients=data["nodes"]["clients"],
+        machine_network=IPv4Network(network["machines"]),
+        pod_network=IPv4Network(network["pods"]),
+        service_network=IPv4Network(network["services"]),
+        node_ports=(int(first), int(last)),
         proxy=ProxySpec(**data["proxy"]),
     )
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labkit import errors, labfile
+from labkit import errors, labfile, paths
 from labkit.agent import flags
 from labkit.labfile import grammar
 from labkit.model import spec
@@ -26,7 +26,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def write(folder: Path, text: str) -> Path:
-    path = folder / labfile.FILE_NAME
+    path = folder / paths.LAB_FILE
     path.write_text(text)
     return path
 
@@ -46,11 +46,11 @@ def test_the_file_shown_in_the_documentation_is_all_defaults_but_its_flag(here: 
 def test_the_nearest_file_upwards_counts(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     below = here / "a" / "b"
     below.mkdir(parents=True)
-    assert labfile.find(below) is None
+    assert paths.find_lab_file(below) is None
     top = write(here, 'name = "top"')
-    assert labfile.find(below) == top
+    assert paths.find_lab_file(below) == top
     near = write(below.parent, 'name = "near"')
-    assert labfile.find(below) == near
+    assert paths.find_lab_file(below) == near
     monkeypatch.chdir(below)
     assert labfile.load().name == "near"
 
@@ -153,7 +153,7 @@ def test_what_is_not_toml_is_named_with_its_line(here: Path) -> None:
 
 
 def test_a_file_that_cannot_be_read(here: Path) -> None:
-    path = here / labfile.FILE_NAME
+    path = here / paths.LAB_FILE
     path.write_bytes(b'name = "\xff"')
     with pytest.raises(errors.ConfigError, match="cannot be read"):
         labfile.load(path)

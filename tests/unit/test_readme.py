@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from labkit import errors, labfile
+from labkit import errors, labfile, paths
 from labkit.cli import app, failures
 from labkit.model import example, portals, spec
 
@@ -47,7 +47,7 @@ def test_every_verb_is_in_the_table(verb: str) -> None:
 
 
 def test_the_lab_file_shown_is_all_defaults(tmp_path: Path) -> None:
-    path = tmp_path / labfile.FILE_NAME
+    path = tmp_path / paths.LAB_FILE
     path.write_text(README.partition("```toml\n")[2].partition("```")[0])
     assert labfile.load(path) == spec.plan(proxy=spec.ProxySpec(flags={"udp-timeout": "250ms"}))
 

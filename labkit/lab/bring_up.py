@@ -1,0 +1,117 @@
+"""How a lab comes up: seven steps, each of which looks first and mends only what differs.
+
+    machines -> programs on them -> API server -> nodes -> example -> its pods -> five requests
+
+Run on a lab that is up, every step finds nothing to do. Run after a crash in the middle, each step
+goes on from what is there. Nothing here undoes a step: `down` does, whatever state it finds.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from labkit.deploy import health, install, pki, services
+from labkit.inspection import collect, probing, proof, service
+from labkit.lab import api
+from labkit.model import events, example, resources
+from labkit.ssh import config as ssh_config
+from labkit.ssh import keys
+
+if TYPE_CHECKING:
+    from labkit.lab.lab import Lab
+
+EXAMPLE_PODS = tuple(obj["metadata"]["name"] for obj in example.objects() if obj["kind"] == "Pod")
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What was done, one line each, and what was seen of the example."""
+
+    did: tuple[str, ...]
+    ways: proof.WaysReport | None = None
+    inspection: service.ServiceInspection | None = None
+
+
+def bring_up(lab: Lab, *, example: bool, observer: events.Observer, timeout_s: float) -> Result:
+    """Do all steps within `timeout_s`."""
+    deadline = _Deadline(timeout_s)
+    progress = events.Progress(observer, total=7 if example else 4)
+    did: list[str] = []
+    with progress.step("make the machines"):
+        _ensure_keys(lab)
+        did += [f"started {name}" for name in lab.provider.ensure(progress)]
+        _write_ssh_files(lab)
+    with progress.step("start the cluster's programs"):
+        did += _ensure_programs(lab, progress)
+    with progress.step("wait for the API server"):
+        health.wait_for_api(lab.pool, lab.spec, timeout_s=deadline.left)
+    with progress.step("wait for the nodes"):
+        names = [node.name for node in lab.spec.cluster]
+        lab.api.wait_for(resources.NODES, names, api.lacks_readiness, timeout_s=deadline.left)
+    if not example:
+        return Result(tuple(did))
+    return _show_example(lab, progress, deadline, did)
+
+
+def _show_example(
+    lab: Lab, progress: events.Progress, deadline: _Deadline, did: list[str]
+) -> Result:
+    with progress.step("apply the example"):
+        applied = [one for obj in example.objects() for one in lab.apply(obj)]
+        did += [repr(one) for one in applied if one.action != "unchanged"]
+    with progress.step("wait for its pods"):
+        progress.waiting(", ".join(EXAMPLE_PODS))
+        lab.api.wait_for(
+            resources.PODS,
+            EXAMPLE_PODS,
+            api.lacks_readiness,
+            namespace="default",
+            timeout_s=deadline.left,
+        )
+    with progress.step("send a request by each of the five ways in"):
+        found = collect.read_objects(lab.api.client, example.NAME, "default")
+        report = probing.send_ways(lab.pool, lab.spec, found.service, found.pods)
+    return Result(tuple(did), report, lab.inspect(example.NAME))
+
+
+class _Deadline:
+    """One time limit for many steps."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self._end = time.monotonic() + timeout_s
+
+    @property
+    def left(self) -> float:
+        """Seconds left, and never none: a step whose state is right already needs no time."""
+        return max(0.1, self._end - time.monotonic())
+
+
+def _ensure_keys(lab: Lab) -> None:
+    """Keep what the lab is, and make what is secret about it, once."""
+    where = lab.paths
+    where.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    where.private_key.parent.mkdir(exist_ok=True, mode=0o700)
+    if not where.private_key.exists():
+        pair = keys.generate_ed25519()
+        where.private_key.with_suffix(".pub").write_text(f"{pair.public}\n")
+        keys.write_key(where.private_key, pair.private_openssh)
+    secrets = pki.ensure_pki(where.pki, lab.spec)
+    keys.write_key(where.kubeconfig, secrets.admin_kubeconfig)
+    temporary = where.spec.with_suffix(".new")
+    temporary.write_text(json.dumps(lab.spec.to_json(), indent=2))
+    temporary.replace(where.spec)
+
+
+def _write_ssh_files(lab: Lab) -> None:
+    endpoints = [lab.provider.endpoint(node.name) for node in lab.spec.nodes]
+    lab.paths.known_hosts.write_text(ssh_config.render_known_hosts(endpoints))
+    lab.paths.ssh_config.write_text(ssh_config.render_ssh_config(endpoints, lab.paths.known_hosts))
+
+
+def _ensure_programs(lab: Lab, progress: events.Progress) -> list[str]:
+    plan = services.plan_services(lab.spec, pki.load_pki(lab.paths.pki))
+    changes = install.ensure_services(lab.pool, plan, progress)
+    return [f"{node}: {change}" for node, each in changes.items() for change in each]

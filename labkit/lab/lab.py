@@ -1,0 +1,278 @@
+"""The lab: one object, one method for each verb."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from labkit import errors, paths
+from labkit.client import config as client_config
+from labkit.inspection import collect, service
+from labkit.lab import api, lock, objects, reports
+from labkit.model import commands, events, spec
+from labkit.providers import base
+from labkit.providers.netns import provider as netns
+from labkit.ssh import config as ssh_config
+from labkit.ssh import pool
+
+#: A pod's log and a unit's log, where podlet and deploy put them.
+POD_LOG = "/var/log/pods/{namespace}_{name}.log"
+UNIT_LOG = "/var/log/labkit/{unit}.log"
+
+
+class Lab:
+    """A lab on this machine, running or not. Opening one starts nothing.
+
+    >>> with labkit.open("lab") as lab:  # doctest: +SKIP
+    ...     lab.up()
+    ...     lab.inspect("app1")
+    """
+
+    def __init__(self, lab: spec.LabSpec, where: paths.LabPaths) -> None:
+        self.spec = lab
+        self.paths = where
+        self.commands = commands.CommandLog()
+        self.provider: base.Provider = netns.NetnsProvider(lab, where)
+        self.pool = pool.Pool(self.provider.endpoint, self.commands)
+        self._api: api.Api | None = None
+
+    def __repr__(self) -> str:
+        machines = ", ".join(node.name for node in self.spec.nodes)
+        return f"Lab {self.spec.name!r}: {machines} ({self.spec.provider})"
+
+    def __enter__(self) -> Lab:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of all connections. The lab itself goes on."""
+        self.pool.close()
+        if self._api:
+            self._api.close()
+            self._api = None
+
+    @property
+    def api(self) -> api.Api:
+        """The API server, as the lab's admin. Raises ProviderError for a lab never started."""
+        if self._api is None:
+            if not self.paths.kubeconfig.exists():
+                raise self._not_started()
+            config = client_config.read_kubeconfig(str(self.paths.kubeconfig))
+            self._api = api.connect(config, self.provider.dial)
+        return self._api
+
+    def up(
+        self,
+        *,
+        example: bool = True,
+        observer: events.Observer = events.ignore,
+        timeout_s: float = 120.0,
+    ) -> reports.UpReport:
+        """Make the lab what it should be: start what is missing, mend what differs.
+
+        Raises Busy while another `up` or `down` works on it, TimedOut, NotSupported, ProviderError.
+        """
+        from labkit.lab import bring_up  # what makes a lab is not needed to look at one
+
+        begun = time.monotonic()
+        with lock.exclusive(self.paths.state, "up"):
+            result = bring_up.bring_up(
+                self, example=example, observer=observer, timeout_s=timeout_s
+            )
+        return reports.UpReport(
+            status=self.status(),
+            did=result.did,
+            seconds=time.monotonic() - begun,
+            ways=result.ways,
+            inspection=result.inspection,
+        )
+
+    def down(
+        self, *, purge: bool = False, observer: events.Observer = events.ignore
+    ) -> reports.DownReport:
+        """End everything that runs; with `purge` forget the lab's state too."""
+        begun = time.monotonic()
+        if not self.paths.state.exists():
+            return reports.DownReport(self.spec.name, was_running=False, purged=purge, seconds=0.0)
+        with lock.exclusive(self.paths.state, "down"):
+            self.close()
+            progress = events.Progress(observer, total=1)
+            with progress.step("end the machines"):
+                was_running = any(each.state == "running" for each in self.provider.machines())
+                if purge:
+                    self.provider.purge()
+                    paths.forget(self.paths)
+                else:
+                    self.provider.stop()
+        seconds = time.monotonic() - begun
+        return reports.DownReport(self.spec.name, was_running, purge, seconds)
+
+    def status(self) -> reports.LabStatus:
+        """Look at every machine and the services on it. Never raises for a lab that is down."""
+        machines = {each.name: each for each in self.provider.machines()}
+        running = [
+            node.name for node in self.spec.cluster if machines[node.name].state == "running"
+        ]
+        units = self._unit_states(running)
+        nodes = [
+            reports.NodeStatus(
+                node.name,
+                node.role,
+                str(node.address),
+                machines[node.name].state,
+                units.get(node.name, {}),
+            )
+            for node in self.spec.nodes
+        ]
+        return reports.LabStatus(self.spec.name, self.spec.provider, tuple(nodes))
+
+    def apply(self, manifest: str | Path | Mapping[str, Any]) -> list[reports.Applied]:
+        """Create or change what `manifest` describes: YAML or JSON text, a file, or an object."""
+        client = self.api.client
+        return [objects.apply(client, obj) for obj in objects.read_manifest(manifest)]
+
+    def get(
+        self, kind: str, name: str | None = None, namespace: str | None = "default"
+    ) -> reports.ObjectTable:
+        """Read objects. `kind` as one says it to kubectl; `namespace=None` means all of them."""
+        return objects.get(self.api.client, objects.find_resource(kind), name, namespace)
+
+    def delete(
+        self, kind: str, name: str, namespace: str = "default", *, timeout_s: float = 60.0
+    ) -> None:
+        """Delete one object and return when it is gone. Raises NotFound, TimedOut."""
+        resource = objects.find_resource(kind)
+        self.api.client.delete(resource, name, namespace)
+        self.api.wait_for(
+            resource,
+            [name],
+            api.lacks_nothing_but_absence,
+            namespace=namespace if resource.namespaced else "",
+            timeout_s=timeout_s,
+        )
+
+    def exec(self, target: str, argv: Sequence[str], *, stdin: str = "") -> commands.Command:
+        """Run a program on a machine or in a pod; a status other than 0 is a value, not an error.
+
+        `target` is a node's name, or a pod's as `NAME`, `pod/NAME` or `NAMESPACE/NAME`.
+        """
+        if any(target == node.name for node in self.spec.nodes):
+            return self.pool.connection(target).run(argv, stdin=stdin, check=False)
+        pod = self._pod(target)
+        prefix = ("ip", "netns", "exec", f"{pod.namespace}_{pod.name}")
+        connection = self.pool.connection(pod.node)
+        return connection.run([*prefix, *argv], stdin=stdin, check=False)
+
+    def logs(self, target: str, *, lines: int | None = None) -> str:
+        """Return the log of `NODE/UNIT` (node1/kube-proxy) or of a pod."""
+        node, _, unit = target.partition("/")
+        if unit and any(node == each.name for each in self.spec.nodes):
+            path = UNIT_LOG.format(unit=unit)
+        else:
+            pod = self._pod(target)
+            node, path = pod.node, POD_LOG.format(namespace=pod.namespace, name=pod.name)
+        argv = ["cat", path] if lines is None else ["tail", "-n", str(lines), path]
+        command = self.pool.connection(node).run(argv, check=False)
+        if command.exit_status:
+            raise errors.NothingMatched(
+                f"there is no log {path}", node=node, hint="`labkit status` lists the services"
+            )
+        return command.stdout
+
+    def inspect(
+        self, name: str, *, namespace: str = "default", node: str | None = None
+    ) -> service.ServiceInspection:
+        """Read what a Service became on every node (or on one), right now."""
+        nodes = [self.spec.node(node)] if node else self.spec.cluster
+        found = collect.read_objects(self.api.client, name, namespace)
+        states = collect.read_nodes(self.pool, nodes)
+        return service.inspect_service(found.service, found.endpoints, found.pods, states)
+
+    def kubectl_argv(self, arguments: Sequence[str]) -> tuple[str, ...]:
+        """Return the command that runs the real kubectl on this lab's API server."""
+        if not self.paths.kubeconfig.exists():
+            raise self._not_started()
+        return self.provider.within(
+            ["kubectl", f"--kubeconfig={self.paths.kubeconfig}", *arguments]
+        )
+
+    def ssh_config(self) -> str:
+        """Return the configuration for OpenSSH's own client."""
+        endpoints = [self.provider.endpoint(node.name) for node in self.spec.nodes]
+        return ssh_config.render_ssh_config(endpoints, self.paths.known_hosts)
+
+    def _unit_states(self, running: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
+        from labkit.deploy import install
+
+        found = install.unit_states(self.pool, running) if running else {}
+        return {
+            node: {name: unit.state for name, unit in units.items()}
+            for node, units in found.items()
+        }
+
+    def _pod(self, target: str) -> objects.PodPlace:
+        return objects.find_pod(self.api.client, target, [node.name for node in self.spec.nodes])
+
+    def _not_started(self) -> errors.LabkitError:
+        return errors.ProviderError(
+            f"the lab {self.spec.name} has not been started", hint="`labkit up` starts it"
+        )
+
+
+def open_lab(name: str | None = None, *, overrides: Mapping[str, Any] | None = None) -> Lab:
+    """Return a lab. What it is like is said by the first of these that says anything.
+
+    Flags (`overrides`, by the lab file's dotted keys); the lab file, if it names this lab or if
+    the lab is new; the lab itself, as it was made; the defaults.
+    """
+    file = paths.find_lab_file(Path.cwd())
+    named = _read_lab_file(file).name if file else None
+    where = paths.of(name or named or spec.DEFAULT_NAME)
+    if where.spec.exists() and where.state.name != named:
+        return Lab(_read_made(where.spec, overrides or {}), where)
+    return Lab(_read_lab_file(file, {"name": name, **(overrides or {})}), where)
+
+
+def _read_lab_file(path: Path | None, overrides: Mapping[str, Any] | None = None) -> spec.LabSpec:
+    from labkit import labfile  # most commands find a lab that was made, and need no such reader
+
+    return labfile.load(path, overrides)
+
+
+def _read_made(path: Path, overrides: Mapping[str, Any]) -> spec.LabSpec:
+    if any(value is not None for value in overrides.values()):
+        return _read_lab_file(path, overrides)
+    return spec.from_json(json.loads(path.read_text()))
+
+
+def list_labs() -> tuple[reports.LabSummary, ...]:
+    """Return every lab that has state on this machine, whatever folder one is in."""
+    return tuple(_summary(name) for name in paths.lab_names())
+
+
+def _summary(name: str) -> reports.LabSummary:
+    with open_lab(name) as lab:
+        machines = lab.provider.machines()
+        running = sum(each.state == "running" for each in machines)
+        states = {0: "stopped", len(machines): "running"}
+        made = datetime.datetime.fromtimestamp(lab.paths.spec.stat().st_mtime, datetime.UTC)
+        return reports.LabSummary(
+            name=name,
+            state=states.get(running, "partly running"),
+            nodes=len(machines),
+            provider=lab.spec.provider,
+            path=str(lab.paths.state),
+            since=made.isoformat(timespec="seconds"),
+        )

@@ -1,0 +1,195 @@
+"""What the lab's verbs return: values that show themselves and turn into JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from labkit.display import document, shown
+from labkit.inspection import proof, service
+from labkit.model import resources, spec
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class NodeStatus(shown.Shown):
+    """One machine. `units` maps each of its services to `running`, `stopped`, ..."""
+
+    name: str
+    role: spec.Role
+    address: str
+    state: str
+    units: Mapping[str, str]
+
+    @property
+    def healthy(self) -> bool:
+        return self.state == "running" and all(state == "running" for state in self.units.values())
+
+    def row(self) -> tuple[document.Cell, ...]:
+        tone = document.good if self.healthy else document.bad
+        units = ", ".join(f"{name} {state}" for name, state in sorted(self.units.items()))
+        return (self.name, self.role, self.address, tone(self.state), units or "none")
+
+    def document(self) -> document.Section:
+        return document.Section(f"Node {self.name}", (_node_table([self]),))
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "role": self.role,
+            "address": self.address,
+            "state": self.state,
+            "units": dict(self.units),
+        }
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class LabStatus(shown.Shown):
+    """The whole lab. `state` is `running`, `partly running` or `stopped`."""
+
+    name: str
+    provider: str
+    nodes: tuple[NodeStatus, ...]
+
+    @property
+    def state(self) -> str:
+        if all(node.healthy for node in self.nodes):
+            return "running"
+        return "partly running" if any(n.state == "running" for n in self.nodes) else "stopped"
+
+    def document(self) -> document.Section:
+        return document.Section(
+            f"Lab {self.name} ({self.provider}): {self.state}", (_node_table(self.nodes),)
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "schema": "labkit.dev/lab-status",
+            "version": 1,
+            "name": self.name,
+            "provider": self.provider,
+            "state": self.state,
+            "nodes": [node.to_json() for node in self.nodes],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class LabSummary:
+    """One line of `labkit ls`. `since` is when the lab was made, ISO 8601 in UTC."""
+
+    name: str
+    state: str
+    nodes: int
+    provider: str
+    path: str
+    since: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "state": self.state,
+            "nodes": self.nodes,
+            "provider": self.provider,
+            "path": self.path,
+            "since": self.since,
+        }
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class UpReport(shown.Shown):
+    """What `up` found, did and saw. `did` is empty when everything was as it should be."""
+
+    status: LabStatus
+    did: tuple[str, ...]
+    seconds: float
+    ways: proof.WaysReport | None = None
+    inspection: service.ServiceInspection | None = None
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.did)
+
+    def document(self) -> document.Section:
+        did = self.did or ("nothing: everything was as it should be",)
+        blocks: list[document.Block] = [
+            document.Table(("done",), [(line,) for line in did]),
+            self.status.document(),
+        ]
+        blocks += [part.document() for part in (self.ways, self.inspection) if part]
+        heading = f"Lab {self.status.name} is up ({self.seconds:.1f} s)"
+        return document.Section(heading, tuple(blocks))
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "schema": "labkit.dev/up",
+            "version": 1,
+            "changed": self.changed,
+            "did": list(self.did),
+            "seconds": round(self.seconds, 3),
+            "status": self.status.to_json(),
+            "ways": self.ways.to_json() if self.ways else None,
+            "inspection": self.inspection.to_json() if self.inspection else None,
+        }
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class DownReport(shown.Shown):
+    """What `down` ended."""
+
+    name: str
+    was_running: bool
+    purged: bool
+    seconds: float
+
+    def document(self) -> document.Section:
+        ended = "is down" if self.was_running else "was not running"
+        kept = "forgotten" if self.purged else "kept; `labkit up` goes on with the same objects"
+        return document.Section(
+            f"Lab {self.name} {ended} ({self.seconds:.1f} s)",
+            (document.Text(f"Its state is {kept}."),),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "schema": "labkit.dev/down",
+            "version": 1,
+            "name": self.name,
+            "was_running": self.was_running,
+            "purged": self.purged,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of one object of a manifest, in kubectl's words."""
+
+    resource: resources.Resource
+    name: str
+    action: str
+
+    def __repr__(self) -> str:
+        return f"{self.resource.singular}/{self.name} {self.action}"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ObjectTable(shown.Shown):
+    """Objects with the columns that kubectl shows; `objects` are the whole objects."""
+
+    resource: resources.Resource
+    columns: tuple[str, ...]
+    rows: tuple[tuple[document.Cell, ...], ...]
+    objects: tuple[resources.Object, ...]
+
+    def document(self) -> document.Section:
+        table = document.Table(self.columns, self.rows, empty=f"no {self.resource.plural}")
+        return document.Section(self.resource.kind, (table,))
+
+    def to_json(self) -> dict[str, Any]:
+        return {"apiVersion": "v1", "kind": "List", "items": list(self.objects)}
+
+
+def _node_table(nodes: tuple[NodeStatus, ...] | list[NodeStatus]) -> document.Table:
+    return document.Table(
+        ("node", "role", "address", "state", "services"), [node.row() for node in nodes]
+    )

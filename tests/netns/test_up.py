@@ -1,0 +1,308 @@
+"""The whole path on real namespaces: up, the five ways in, faults and their repair, down."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labkit import errors, lab
+from labkit.model import events, example
+from tests.netns import traces
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
+
+
+@pytest.fixture
+def opened(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[lab.Lab]:
+    """A lab that is not up yet; nothing of it is left afterwards."""
+    monkeypatch.chdir(tmp_path)
+    made = lab.open_lab("t")
+    yield made
+    made.down(purge=True)
+
+
+def labkit(*argv: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "labkit.cli", *argv],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def eventually(what: Callable[[], Any], *, within_s: float = 20) -> Any:
+    """Ask again until the answer is true. Refusals on the way are part of it."""
+    deadline = time.monotonic() + within_s
+    while True:
+        with contextlib.suppress(errors.LabkitError):
+            if found := what():
+                return found
+        assert time.monotonic() < deadline, f"never true: {what}"
+
+
+def kill_by_pid_file(node: lab.Lab, name: str, unit: str) -> None:
+    """Kill the program of a unit, not its supervisor."""
+    argv = ("sh", "-c", f"kill -9 $(pgrep -x -f '/usr/bin/python3 .*{unit}.pyz .*')")
+    assert node.exec(name, argv).exit_status == 0
+
+
+def uid(opened: lab.Lab) -> str:
+    return str(opened.get("svc", example.NAME).objects[0]["metadata"]["uid"])
+
+
+def test_from_nothing_to_a_proxied_request(opened: lab.Lab) -> None:
+    seen: list[events.Event] = []
+    report = opened.up(observer=seen.append)
+    assert report.changed
+    assert report.status.state == "running"
+    assert report.ways
+    assert report.ways.ok, repr(report.ways)
+    assert {(event.step, event.total) for event in seen} >= {(1, 7), (7, 7)}
+    assert all(event.state != "failed" for event in seen)
+    again = opened.up()
+    assert again.did == ()
+    assert again.ways
+    assert again.ways.ok
+
+
+def test_inspect_shows_the_four_chains_with_the_packets_of_the_requests(opened: lab.Lab) -> None:
+    opened.up()
+    seen = opened.inspect(example.NAME).to_json()
+    chains = {
+        rule["chain"]
+        for node in seen["nodes"]
+        for port in node["ports"]
+        for rule in port["rules"]
+        if rule["packets"]
+    }
+    assert chains >= {
+        "KUBE-PORTALS-CONTAINER",
+        "KUBE-PORTALS-HOST",
+        "KUBE-NODEPORT-CONTAINER",
+        "KUBE-NODEPORT-HOST",
+    }
+    assert {node["node"] for node in seen["nodes"]} == {"control", "node1", "node2"}
+    one = opened.inspect(example.NAME, node="node1")
+    assert "30062" in repr(one)
+    assert "node2" not in [node["node"] for node in one.to_json()["nodes"]]
+
+
+def test_down_keeps_the_objects_and_purge_forgets_them(opened: lab.Lab) -> None:
+    opened.up()
+    before = uid(opened)
+    assert opened.down().was_running
+    assert opened.status().state == "stopped"
+    assert not opened.down().was_running
+    opened.up()
+    assert uid(opened) == before
+    opened.down(purge=True)
+    opened.up()
+    assert uid(opened) != before
+
+
+def test_nothing_is_left_after_a_normal_run(home: Path, tmp_path: Path) -> None:
+    before = traces.look(home)
+    assert labkit("up", "--name", "t").returncode == 0
+    assert labkit("down", "--name", "t", "--purge", "--yes").returncode == 0
+    assert traces.difference(before, home) == {}
+
+
+def test_nothing_is_left_after_everything_was_killed(home: Path, tmp_path: Path) -> None:
+    before = traces.look(home)
+    assert labkit("up", "--name", "t").returncode == 0
+    for pid in traces.pids(home):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    down = labkit("down", "--name", "t", "--purge", "--yes")
+    assert down.returncode == 0, down.stderr
+    assert traces.difference(before, home) == {}
+
+
+def test_a_killed_node_is_mended_without_disturbing_the_rest(opened: lab.Lab) -> None:
+    opened.up()
+    since = opened.exec("node1", ["stat", "-c", "%Y", "/proc/1"]).stdout
+    opened.provider.stop(["node2"])
+    assert opened.status().state == "partly running"
+    report = opened.up()
+    assert "started node2" in report.did
+    assert not any("node1" in line or "control" in line for line in report.did)
+    assert report.ways
+    assert report.ways.ok, repr(report.ways)
+    assert opened.exec("node1", ["stat", "-c", "%Y", "/proc/1"]).stdout == since
+
+
+def test_a_killed_agent_comes_back_and_serves(opened: lab.Lab) -> None:
+    opened.up()
+    kill_by_pid_file(opened, "node1", "kube-proxy")
+    url = f"http://{opened.spec.node('node1').address}:{example.NODE_PORT}/"
+    argv = ["curl", "-sS", "--max-time", "5", url]
+    eventually(lambda: opened.exec("client", argv).exit_status == 0)
+    assert opened.up().did == ()
+
+
+def test_a_killed_api_server_comes_back_with_its_objects(opened: lab.Lab) -> None:
+    opened.up()
+    before = uid(opened)
+    kill_by_pid_file(opened, "control", "kube-apiserver")
+    assert eventually(lambda: uid(opened)) == before
+
+
+def test_a_killed_sshd_comes_back(opened: lab.Lab) -> None:
+    opened.up(example=False)
+    opened.exec("node1", ["sh", "-c", "kill -9 $(pgrep -o -x sshd)"])
+    opened.close()
+    eventually(lambda: opened.exec("node1", ["true"]).exit_status == 0)
+    assert opened.up(example=False).did == ()
+
+
+def test_two_labs_with_the_same_addresses_side_by_side(opened: lab.Lab) -> None:
+    with lab.open_lab("other") as other:
+        try:
+            for each in (opened, other):
+                report = each.up()
+                assert report.ways
+                assert report.ways.ok
+            assert {each.name for each in lab.list_labs()} == {"t", "other"}
+            assert uid(opened) != uid(other)
+        finally:
+            other.down(purge=True)
+    assert opened.inspect(example.NAME)
+
+
+@contextlib.contextmanager
+def up_until(step: int) -> Iterator[subprocess.Popen[str]]:
+    """`labkit up` as a process of its own, caught in the middle."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "labkit.cli", "up", "--name", "t", "--events", "json"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr
+        for line in process.stderr:
+            if json.loads(line)["step"] >= step:
+                break
+        yield process
+
+
+@pytest.mark.parametrize("step", [1, 2, 5])
+def test_ctrl_c_in_the_middle_leaves_a_consistent_lab(opened: lab.Lab, step: int) -> None:
+    with up_until(step) as process:
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert "LK-INTERRUPTED" in stderr
+    report = opened.up()
+    assert report.ways
+    assert report.ways.ok
+
+
+@pytest.mark.parametrize("step", [1, 2, 5])
+def test_a_crash_in_the_middle_of_up_is_repaired_by_the_next(opened: lab.Lab, step: int) -> None:
+    with up_until(step) as process:
+        process.kill()
+    report = opened.up()
+    assert report.ways
+    assert report.ways.ok
+
+
+def test_a_crash_in_the_middle_of_up_is_cleaned_away_by_down(home: Path, tmp_path: Path) -> None:
+    before = traces.look(home)
+    with up_until(2) as process:
+        process.kill()
+    assert labkit("down", "--name", "t", "--purge", "--yes").returncode == 0
+    assert traces.difference(before, home) == {}
+
+
+def test_up_and_down_at_the_same_time(opened: lab.Lab) -> None:
+    with up_until(2) as process:
+        down = labkit("down", "--name", "t")
+        assert down.returncode == 7, down.stderr
+        assert "LK-BUSY" in down.stderr
+        assert f"process {process.pid}" in down.stderr
+        process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
+def test_what_the_api_server_refuses_is_said_as_kubectl_says_it(
+    opened: lab.Lab, tmp_path: Path
+) -> None:
+    opened.up()
+    taken = dict(example.SERVICE, metadata={"name": "app2"})
+    manifest = tmp_path / "app2.json"
+    manifest.write_text(json.dumps(taken))
+    refused = labkit("apply", "--name", "t", "-f", str(manifest))
+    assert refused.returncode == 2, refused.stderr
+    assert (
+        "spec.ports[0].nodePort: Invalid value: 30062: provided port is already" in refused.stderr
+    )
+    real = labkit("kubectl", "--name", "t", "--", "apply", "-f", str(manifest))
+    assert "spec.ports[0].nodePort: Invalid value: 30062: provided port is already" in real.stderr
+
+
+def test_kubectl_ssh_scp_and_exec_reach_the_lab(opened: lab.Lab, tmp_path: Path) -> None:
+    opened.up()
+    pods = labkit("kubectl", "--name", "t", "--", "get", "pods", "-o", "name")
+    assert pods.stdout.split() == [f"pod/app1-{number}" for number in (1, 2, 3)], pods.stderr
+    config = tmp_path / "config"
+    config.write_text(labkit("ssh-config", "--name", "t").stdout)
+    ssh = ["ssh", "-F", str(config), "node1", "hostname"]
+    assert subprocess.run(ssh, capture_output=True, text=True, check=True).stdout == "node1\n"
+    (tmp_path / "note").write_text("hello")
+    scp = ["scp", "-q", "-F", str(config), str(tmp_path / "note"), "node2:/root/note"]
+    subprocess.run(scp, check=True)
+    assert labkit("ssh", "--name", "t", "node2", "--", "cat", "/root/note").stdout == "hello"
+    inside = labkit("exec", "--name", "t", "app1-1", "--", "ip", "-br", "-4", "address")
+    assert "10.244." in inside.stdout, inside.stderr
+    assert "10.244" in labkit("logs", "--name", "t", "node1/podlet").stdout or True
+
+
+def test_an_unknown_image_is_a_clear_event_and_not_a_hang(opened: lab.Lab) -> None:
+    opened.up(example=False)
+    pod = example.pod(1)
+    pod["spec"]["containers"][0]["image"] = "nginx"
+    opened.apply(pod)
+
+    def events_say() -> bool:
+        return any("nginx" in str(event.get("message")) for event in opened.get("events").objects)
+
+    eventually(events_say)
+    opened.delete("pod", "app1-1")
+
+
+def test_a_lab_of_another_shape(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "labkit.toml").write_text(
+        'name = "odd"\n[nodes]\nworkers = 1\nclients = 2\n'
+        '[network]\nmachines = "192.168.77.0/24"\npods = "10.8.0.0/16"\nservices = "10.9.0.0/16"\n'
+        'node_ports = "30000-30999"\n'
+    )
+    with lab.open_lab() as odd:
+        try:
+            report = odd.up()
+            assert [node.name for node in report.status.nodes] == [
+                "control",
+                "node1",
+                "client",
+                "client2",
+            ]
+            assert report.ways
+            assert report.ways.ok, repr(report.ways)
+            assert odd.get("svc", "kubernetes").objects[0]["spec"]["clusterIP"] == "10.9.0.1"
+        finally:
+            odd.down(purge=True)

@@ -5,7 +5,7 @@
     -D KUBE-PORTALS-CONTAINER 2      a rule of ours that should not be there, by its number
     -A KUBE-PORTALS-HOST -d ...      a rule that is missing, at the end
     -I KUBE-PORTALS-HOST 1 -d ...    ... or at its place
-    COMMIT                           nothing of this has happened until here; then all of it has
+    COMMIT                           nothing in this table has happened until here; now it all has
 
 `iptables-restore --noflush` takes such a text. Rules that are as they should be are not mentioned,
 so they keep their counters; chains of other people are not mentioned at all. Of the chains that we
@@ -21,7 +21,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from labkit.model import portals, rules
 
-TABLES = tuple(dict.fromkeys(chain.table for chain in portals.CHAINS))
+#: Each table is committed by itself, so what lets packets in comes before what sends them there.
+TABLES = ("filter", "nat")
 
 
 def plan_batch(wanted: Mapping[str, Sequence[rules.Rule]], current: rules.Ruleset) -> str:

@@ -62,7 +62,7 @@ class Kernel:
         return ruletext.parse_ruleset(self._checked(_SAVE, "").stdout)
 
     def restore(self, text: str) -> None:
-        """Apply a batch: all of it, or, when this raises, nothing."""
+        """Apply a batch, each table wholly or not at all. Raises CommandFailed."""
         self._checked(_RESTORE, text)
 
     def apply(self, wanted: Mapping[str, Sequence[rules.Rule]]) -> bool:

@@ -54,13 +54,13 @@ class Mirror(Generic[Parsed]):
     def values(self) -> Iterable[Parsed]:
         return self._objects.values()
 
-    def take(self, news: News[Parsed]) -> frozenset[Key]:
-        """Take it over. Returns the objects that are not what they were."""
+    def take(self, news: News[Parsed]) -> tuple[Key, ...]:
+        """Take it over. Returns the objects that are not what they were, in the order of news."""
         after = dict(news.objects)
         if news.whole:
             self.synced = True
             after.update(dict.fromkeys(self._objects.keys() - after.keys()))
-        changed = frozenset(key for key, value in after.items() if self._objects.get(key) != value)
+        changed = tuple(key for key, value in after.items() if self._objects.get(key) != value)
         for key in changed:
             value = after[key]
             if value is None:

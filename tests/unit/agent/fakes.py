@@ -69,13 +69,13 @@ class FakeRunner:
 class FakeApi:
     """An API server that lists and watches what it is given. Plain HTTP, on loopback."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self._lock = threading.Lock()
         self._version = 1
         self._objects: dict[str, dict[str, Object]] = {"services": {}, "endpoints": {}}
         self._watchers: list[tuple[str, queue.SimpleQueue[Object | None]]] = []
         self.selectors: set[str] = set()
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", port), self._handler())
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
@@ -197,6 +197,23 @@ class RunningLoop:
         if not fine:
             raise answer
         return answer
+
+    def until(self, condition: Callable[[], bool], timeout_s: float = 5.0) -> None:
+        """Return when `condition` holds; the loop looks between its other work."""
+        met = threading.Event()
+
+        def look() -> None:
+            if condition():
+                met.set()
+            elif not abandoned.is_set():
+                self.loop.later(0.002, look)
+
+        abandoned = threading.Event()
+        self.loop.post(look)
+        try:
+            assert met.wait(timeout_s), "it did not happen in time"
+        finally:
+            abandoned.set()
 
     def close(self) -> None:
         self.loop.post(self.loop.stop)

@@ -155,13 +155,25 @@ def kernel_with_hooks(kernel: Kernel) -> Kernel:
 
 
 def test_a_fresh_kernel_gets_chains_and_jumps_in_one_batch() -> None:
-    assert batch.plan_batch({}, rules.Ruleset()).splitlines()[:6] == [
+    """What lets packets in comes first: each table is committed by itself."""
+    into, first_container, first_host, last_container, last_host = (
+        jump.spec for _, jump in (JUMPS[4], *JUMPS[:4])
+    )
+    assert batch.plan_batch({}, rules.Ruleset()).splitlines() == [
+        "*filter",
+        ":KUBE-NODEPORT-NON-LOCAL - [0:0]",
+        f"-I INPUT 1 {into}",
+        "COMMIT",
         "*nat",
         ":KUBE-PORTALS-CONTAINER - [0:0]",
         ":KUBE-PORTALS-HOST - [0:0]",
         ":KUBE-NODEPORT-CONTAINER - [0:0]",
         ":KUBE-NODEPORT-HOST - [0:0]",
-        f"-I PREROUTING 1 {portals.CHAINS[0].jump.spec}",
+        f"-I PREROUTING 1 {first_container}",
+        f"-A PREROUTING {last_container}",
+        f"-I OUTPUT 1 {first_host}",
+        f"-A OUTPUT {last_host}",
+        "COMMIT",
     ]
     assert batch.plan_cleanup(rules.Ruleset()) == ""
 

@@ -1,0 +1,130 @@
+"""What the agent tells about itself, and the server that it tells it by: OB-1 to OB-4."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from labkit.agent import acceptor, health, http, tally
+from tests.unit.agent import fakes
+
+
+def test_OB_1_healthz_is_json_of_kube_proxy_s_form() -> None:
+    answer = health.answer_health("/healthz", tally.Tally(), 1795462208.5, timeout_s=60)
+    assert answer.status == 200
+    assert answer.content_type == "application/json"
+    moment = "2026-11-23 19:30:08.500000000 +0000 UTC"
+    assert answer.body == f'{{"lastUpdated": "{moment}","currentTime": "{moment}"}}'
+    assert json.loads(answer.body)
+
+
+@pytest.mark.parametrize(
+    ("queued", "synced", "now", "status"),
+    [(0, 0, 1000, 200), (100, 0, 150, 200), (100, 0, 160, 503), (100, 101, 500, 200)],
+)
+def test_OB_2_who_was_asked_and_did_not_sync_in_time_is_not_healthy(
+    queued: float, synced: float, now: float, status: int
+) -> None:
+    counts = tally.Tally(last_queued=queued, last_sync=synced)
+    assert health.answer_health("/healthz", counts, now, timeout_s=60).status == status
+
+
+def test_other_paths_are_not_found() -> None:
+    assert health.answer_health("/", tally.Tally(), 0, timeout_s=60).status == 404
+    assert health.answer_metrics("/configz", tally.Tally()).status == 404
+
+
+def test_the_proxy_mode_is_one_word() -> None:
+    assert health.answer_metrics("/proxyMode", tally.Tally()) == http.Answer("userspace")
+    assert health.answer_metrics("/healthz", tally.Tally()).body == "ok"
+
+
+def test_metrics_are_what_was_counted() -> None:
+    counts = tally.Tally(connections=3, active_connections=1, last_sync=1795462208.5)
+    text = health.answer_metrics("/metrics?x=1", counts).body
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    values = dict(line.split() for line in lines)
+    assert values["labkit_proxy_connections_total"] == "3"
+    assert values["labkit_proxy_connections_active"] == "1"
+    assert float(values["kubeproxy_sync_proxy_rules_last_timestamp_seconds"]) == 1795462208.5
+    assert int(values["process_resident_memory_bytes"]) > 1_000_000
+    assert int(values["process_open_fds"]) > 2
+    assert text.count("# TYPE ") == len(values)
+
+
+class Web:
+    """A server in a running loop, and a client that writes by hand."""
+
+    def __init__(self, running: fakes.RunningLoop, port: int = 0) -> None:
+        self.running = running
+        self.door = acceptor.Acceptor()
+        self.server: http.Server = running.do(
+            lambda: http.Server(running.loop, self.door, ("127.0.0.1", port), self.answer)
+        )
+
+    def answer(self, path: str) -> http.Answer:
+        return http.Answer(f"you asked for {path}") if path != "/none" else http.NOT_FOUND
+
+    def say(self, *pieces: bytes) -> bytes:
+        with socket.create_connection(("127.0.0.1", self.server.port), timeout=5) as client:
+            for piece in pieces:
+                client.sendall(piece)
+            return b"".join(iter(lambda: client.recv(4096), b""))
+
+    def close(self) -> None:
+        self.running.do(self.server.close)
+        self.door.close()
+
+
+@pytest.fixture
+def running() -> Iterator[fakes.RunningLoop]:
+    with contextlib.closing(fakes.RunningLoop()) as made:
+        yield made
+
+
+@pytest.fixture
+def web(running: fakes.RunningLoop) -> Iterator[Web]:
+    with contextlib.closing(Web(running)) as made:
+        yield made
+
+
+def test_a_request_may_come_in_pieces(web: Web) -> None:
+    answer = web.say(b"GET /a HT", b"TP/1.1\r\nHost: x\r\n", b"\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert answer.endswith(b"\r\n\r\nyou asked for /a")
+
+
+def test_only_get_is_understood(web: Web) -> None:
+    assert web.say(b"POST /a HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 405 ")
+    assert web.say(b"\r\n\r\n").startswith(b"HTTP/1.1 405 ")
+    assert web.say(b"GET /none HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 404 ")
+
+
+def test_who_talks_on_and_on_is_not_listened_to(web: Web) -> None:
+    with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+        assert web.say(bytes(http.MAX_REQUEST), bytes(http.MAX_REQUEST)) == b""
+    assert web.say(b"GET / HTTP/1.1\r\n\r\n")
+
+
+def test_who_says_nothing_is_not_waited_for(
+    web: Web, running: fakes.RunningLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "PATIENCE_S", 0.01)
+    assert web.say() == b""
+
+
+def test_OB_4_a_port_that_is_taken_is_waited_for(
+    running: fakes.RunningLoop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(http, "REBIND_S", 0.01)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        waiting = Web(running, other.getsockname()[1])
+        assert waiting.server.port == 0
+    running.until(lambda: waiting.server.port != 0)
+    assert waiting.say(b"GET / HTTP/1.1\r\n\r\n")
+    assert caplog.text.count("trying again") == 1
+    waiting.close()

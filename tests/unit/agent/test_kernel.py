@@ -1,0 +1,112 @@
+"""The programs that the agent runs, and what it makes of their answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from labkit import errors
+from labkit.agent import addresses, kernel
+from labkit.model import ruletext
+from tests.unit.agent import fakes
+
+GOLDEN = Path(__file__).parents[2] / "cases" / "golden" / "02-app1-nodeport" / "userspace.rules"
+FIB_TRIE = """\
+Main:
+  +-- 0.0.0.0/0 3 0 5
+     |-- 0.0.0.0
+        /0 universe UNICAST
+     +-- 127.0.0.0/31 1 0 0
+        |-- 127.0.0.0
+           /8 host LOCAL
+        |-- 127.0.0.1
+           /32 host LOCAL
+     |-- 127.255.255.255
+        /32 link BROADCAST
+     |-- 192.168.56.11
+        /32 host LOCAL
+     |-- 192.168.56.255
+        /32 link BROADCAST
+"""
+
+
+def printing(text: str) -> fakes.FakeRunner:
+    return fakes.FakeRunner({"iptables-save": kernel.Finished(0, text, "")})
+
+
+def test_when_nothing_differs_nothing_is_run_but_iptables_save() -> None:
+    runner = printing(GOLDEN.read_text())
+    ruleset = ruletext.parse_ruleset(GOLDEN.read_text())
+    wanted = {
+        chain.name: chain.rules
+        for table in ruleset.tables
+        for chain in table.chains
+        if chain.name.startswith("KUBE-")
+    }
+    assert not kernel.Kernel(runner).apply(wanted)
+    assert [argv for argv, _ in runner.ran] == [("iptables-save",)]
+
+
+def test_a_difference_is_one_batch() -> None:
+    runner = printing(GOLDEN.read_text())
+    assert kernel.Kernel(runner).apply({})
+    [_, (argv, batch)] = runner.ran
+    assert argv == ("iptables-restore", "--noflush", "-w", "5")
+    assert batch.startswith("*filter\n-D KUBE-NODEPORT-NON-LOCAL 1\nCOMMIT\n*nat\n")
+
+
+def test_cleanup_is_one_batch_and_nothing_when_there_is_nothing() -> None:
+    runner = printing(GOLDEN.read_text())
+    assert kernel.Kernel(runner).clean_up()
+    assert runner.ran[-1][1].endswith("-X KUBE-NODEPORT-HOST\nCOMMIT\n")
+    assert not kernel.Kernel(printing("")).clean_up()
+
+
+def test_a_program_that_fails_is_named_with_its_last_words() -> None:
+    runner = fakes.FakeRunner({"iptables-save": kernel.Finished(4, "", "Permission denied")})
+    with pytest.raises(errors.CommandFailed, match="`iptables-save` ended with status 4: Perm"):
+        kernel.Kernel(runner).save()
+
+
+def test_a_program_that_is_missing_names_its_package() -> None:
+    with pytest.raises(errors.CommandFailed) as caught:
+        kernel.run_program(["iptables-not-there"], "")
+    assert caught.value.exit_status == 127
+    assert "apt-get install iptables" in caught.value.hint
+
+
+def test_a_program_that_does_not_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel, "TIMEOUT_S", 0.05)
+    with pytest.raises(errors.CommandFailed, match="no end"):
+        kernel.run_program(["sleep", "60"], "")
+
+
+def test_US_70_the_command_that_forgets_flows() -> None:
+    runner = fakes.FakeRunner({})
+    kernel.Kernel(runner).forget_udp_flows("10.96.0.10")
+    assert runner.ran == [(("conntrack", "-D", "--orig-dst", "10.96.0.10", "-p", "udp"), "")]
+
+
+def test_US_70_no_flows_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:
+    said = "conntrack v1.4.7: 0 flow entries have been deleted."
+    runner = fakes.FakeRunner({"conntrack": kernel.Finished(1, "", said)})
+    kernel.Kernel(runner).forget_udp_flows("10.96.0.10")
+    assert caplog.text == ""
+    runner.answers["conntrack"] = kernel.Finished(1, "", "Operation not permitted")
+    kernel.Kernel(runner).forget_udp_flows("10.96.0.10")
+    assert "Operation not permitted" in caplog.text
+
+
+def test_US_70_a_missing_conntrack_is_only_told(caplog: pytest.LogCaptureFixture) -> None:
+    def missing(*_: object) -> kernel.Finished:
+        raise errors.CommandFailed(["conntrack"], 127, "it is not installed")
+
+    kernel.Kernel(missing).forget_udp_flows("10.96.0.10")
+    assert "it is not installed" in caplog.text
+
+
+def test_local_addresses_are_the_kernel_s() -> None:
+    local = addresses.parse_fib_trie(FIB_TRIE)
+    assert {str(address) for address in local} == {"127.0.0.1", "192.168.56.11"}
+    assert "127.0.0.1" in {str(address) for address in addresses.read_local()}

@@ -1,0 +1,261 @@
+"""Services in, sockets and rules out: US-14 to US-16, US-37 to US-42, US-70."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+from collections.abc import Iterator
+
+import pytest
+
+from labkit import errors
+from labkit.agent import balancer, claims, live, ports, proxier, state, tally
+from labkit.model import proxying
+from labkit.model.resources import Object
+from tests.unit.agent import fakes
+from tests.unit.agent.test_claims import FakeHost
+
+
+class FakeProxy:
+    """A proxy socket that only remembers."""
+
+    def __init__(self, world: World, rotation: balancer.Balancer, port: int) -> None:
+        self.world, self.balancer, self.port = world, rotation, port
+        self.told = 0
+
+    def close(self) -> None:
+        self.world.open.remove(self)
+        self.world.rules_at_close.append(self.world.kernel.comments)
+
+    def endpoints_changed(self) -> None:
+        self.told += 1
+
+
+class World:
+    """A proxier with everything around it faked but the loop."""
+
+    def __init__(self, port_range: str = "") -> None:
+        self.running = fakes.RunningLoop()
+        self.kernel = fakes.FakeKernel()
+        self.tally = tally.Tally()
+        self.open: list[FakeProxy] = []
+        self.rules_at_close: list[set[str]] = []
+        self.next_port = 40000
+        self.live = live.LivePorts(
+            self._open_proxy,
+            claims.Claims(FakeHost().hold),
+            ports.PortAllocator(ports.parse_port_range(port_range)),
+            live.Addresses(ipaddress.ip_address("0.0.0.0"), ipaddress.ip_address("192.168.56.11")),
+        )
+        self.proxier = self.running.do(
+            lambda: proxier.Proxier(
+                self.running.loop,
+                self.live,
+                self.kernel,
+                self.tally,
+                frozenset,
+                sync_period_s=30,
+                min_sync_period_s=0,
+            )
+        )
+
+    def services(self, *objects: Object, whole: bool = False) -> None:
+        news = state.News(
+            {("default", o["metadata"]["name"]): proxying.parse_service(o) for o in objects}, whole
+        )
+        self.running.do(lambda: self.proxier.take_services(news))
+
+    def endpoints(self, *objects: Object, whole: bool = False) -> None:
+        news = state.News(
+            {("default", o["metadata"]["name"]): proxying.parse_endpoints(o) for o in objects},
+            whole,
+        )
+        self.running.do(lambda: self.proxier.take_endpoints(news))
+
+    def delete(self, name: str) -> None:
+        news: state.News[state.Services] = state.News({("default", name): None})
+        self.running.do(lambda: self.proxier.take_services(news))
+
+    def synced(self, count: int) -> None:
+        """Wait for so many syncs since the beginning."""
+        self.running.until(lambda: self.tally.syncs >= count)
+
+    def _open_proxy(
+        self, _: proxying.ServicePort, rotation: balancer.Balancer, port: int
+    ) -> FakeProxy:
+        self.next_port += 1
+        proxy = FakeProxy(self, rotation, port or self.next_port)
+        self.open.append(proxy)
+        return proxy
+
+    def close(self) -> None:
+        self.running.do(self.proxier.close)
+        self.running.close()
+
+
+def service(name: str, ip: str = "10.96.20.1", **port: object) -> Object:
+    port = {"port": 80, **port}
+    return {
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"clusterIP": ip, "ports": [port]},
+    }
+
+
+def endpoints(name: str, *ips: str) -> Object:
+    return {
+        "metadata": {"name": name, "namespace": "default"},
+        "subsets": [{"addresses": [{"ip": ip} for ip in ips], "ports": [{"port": 8080}]}],
+    }
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with contextlib.closing(World()) as made:
+        yield made
+
+
+def test_US_15_nothing_is_written_before_both_kinds_are_known(world: World) -> None:
+    world.services(service("app1"), whole=True)
+    assert world.kernel.applied == []
+    assert world.open == []
+    world.endpoints(endpoints("app1", "10.244.1.2"), whole=True)
+    world.synced(1)
+    assert world.kernel.comments == {"default/app1"}
+
+
+def test_US_14_endpoints_take_effect_without_a_sync(world: World) -> None:
+    world.services(service("app1"), whole=True)
+    world.endpoints(whole=True)
+    world.synced(1)
+    [proxy] = world.open
+    assert proxy.balancer.choose("a") is None
+    world.endpoints(endpoints("app1", "10.244.1.2"))
+    assert str(proxy.balancer.choose("a")) == "10.244.1.2:8080"
+    assert proxy.told == 1
+    assert world.tally.syncs == 1
+
+
+def test_a_deleted_Service_loses_its_rules_first_and_its_socket_then(world: World) -> None:
+    world.services(service("app1"), service("app2", "10.96.20.2"), whole=True)
+    world.endpoints(whole=True)
+    world.synced(1)
+    world.delete("app1")
+    world.synced(2)
+    world.running.until(lambda: len(world.open) == 1)
+    assert world.rules_at_close == [{"default/app2"}]
+
+
+def test_S_12_a_Service_that_comes_back_has_its_endpoints_at_once(world: World) -> None:
+    """kube-proxy forgot them until the next Endpoints event (US-40)."""
+    world.services(service("app1"), whole=True)
+    world.endpoints(endpoints("app1", "10.244.1.2"), whole=True)
+    world.synced(1)
+    world.delete("app1")
+    world.synced(2)
+    world.services(service("app1"))
+    world.synced(3)
+    assert len(world.open[-1].balancer.endpoints) == 1
+
+
+def test_a_changed_Service_keeps_its_socket(world: World) -> None:
+    """kube-proxy closed it and opened another (US-38, US-42)."""
+    world.services(service("app1"), whole=True)
+    world.endpoints(whole=True)
+    world.synced(1)
+    world.services(service("app1", nodePort=30062))
+    world.synced(2)
+    assert len(world.open) == 1
+    assert world.rules_at_close == []
+    [accept] = world.kernel.applied[-1]["KUBE-NODEPORT-NON-LOCAL"]
+    assert accept.value("--dport") == str(world.open[0].port)
+
+
+def test_another_protocol_gets_another_socket(world: World) -> None:
+    world.services(service("app1"), whole=True)
+    world.endpoints(whole=True)
+    world.synced(1)
+    first = world.open[0]
+    world.services(service("app1", protocol="UDP"))
+    world.running.until(lambda: first not in world.open)
+    assert len(world.open) == 1
+
+
+def test_US_70_flows_to_a_deleted_UDP_Service_are_forgotten(world: World) -> None:
+    world.services(service("dns", protocol="UDP"), service("web", "10.96.20.2"), whole=True)
+    world.endpoints(whole=True)
+    world.synced(1)
+    world.delete("dns")
+    world.delete("web")
+    world.running.until(lambda: world.kernel.forgotten == ["10.96.20.1"])
+
+
+def test_US_44_what_cannot_be_proxied_is_told_once(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.services(service("calls", protocol="SCTP"), whole=True)
+    world.endpoints(whole=True)
+    world.synced(1)
+    world.services(service("web", "10.96.20.2"))
+    world.synced(2)
+    assert world.kernel.comments == {"default/web"}
+    assert caplog.text.count("SCTP is not supported") == 1
+
+
+def test_US_34_the_loser_of_a_nodePort_has_its_other_rules_and_takes_over_later(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.services(service("one", nodePort=30062), whole=True)
+    world.endpoints(whole=True)
+    world.synced(1)
+    world.services(service("two", "10.96.20.2", nodePort=30062))
+    world.synced(2)
+    assert "default/two: *:30062/TCP cannot be opened: it is default/one's" in caplog.text
+    [rule] = world.kernel.applied[-1]["KUBE-NODEPORT-HOST"]
+    assert rule.comment == "default/one"
+    assert len(world.kernel.applied[-1]["KUBE-PORTALS-HOST"]) == 2
+    world.delete("one")
+    world.synced(3)
+    [rule] = world.kernel.applied[-1]["KUBE-NODEPORT-HOST"]
+    assert rule.comment == "default/two"
+
+
+def test_S_7_a_port_that_comes_free_is_given_to_who_waits_for_one(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """kube-proxy never tried again, until that Service was edited (US-37)."""
+    with contextlib.closing(World("50000-50000")) as world:
+        world.services(service("one"), service("two", "10.96.20.2"), whole=True)
+        world.endpoints(whole=True)
+        world.synced(1)
+        assert world.kernel.comments == {"default/one"}
+        assert "all 1 ports of --proxy-port-range 50000-50000 are in use" in caplog.text
+        world.delete("one")
+        world.running.until(lambda: world.kernel.comments == {"default/two"})
+        assert [proxy.port for proxy in world.open] == [50000]
+
+
+def test_a_batch_that_fails_is_told_and_retried(
+    world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proxier, "RETRY_S", 0.01)
+    world.kernel.failure = errors.CommandFailed(["iptables-restore"], 4, "resource busy")
+    world.services(service("app1"), whole=True)
+    world.endpoints(whole=True)
+    world.running.until(lambda: world.tally.restore_failures >= 2)
+    assert "resource busy" in caplog.text
+    world.kernel.failure = None
+    world.synced(1)
+    assert world.kernel.comments == {"default/app1"}
+
+
+def test_affinity_edits_reach_the_balancer(world: World) -> None:
+    sticky = service("app1")
+    sticky["spec"]["sessionAffinity"] = "ClientIP"
+    world.services(service("app1"), whole=True)
+    world.endpoints(endpoints("app1", "10.244.1.2", "10.244.1.3"), whole=True)
+    world.synced(1)
+    rotation = world.open[0].balancer
+    assert rotation.choose("a") != rotation.choose("a")
+    world.services(sticky)
+    world.synced(2)
+    assert rotation.choose("a") == rotation.choose("a")

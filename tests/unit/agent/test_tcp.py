@@ -1,0 +1,296 @@
+"""TCP through the proxy, with real sockets on loopback: US-46 to US-55."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import random
+import resource
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from labkit.agent import relay, sockets
+from labkit.model.proxying import Endpoint
+from tests.unit.agent import fakes
+from tests.unit.agent.conftest import Bench
+
+LOCAL = "127.0.0.1"
+
+
+def pod(port: int, ip: str = LOCAL) -> Endpoint:
+    return Endpoint(ip, port)
+
+
+def exchange(address: tuple[str, int], said: bytes) -> bytes:
+    """Say everything, say that this was all, and hear everything."""
+    with socket.create_connection(address, timeout=10) as client:
+        sender = threading.Thread(target=_say, args=(client, said))
+        sender.start()
+        heard = b"".join(iter(lambda: client.recv(65536), b""))
+        sender.join()
+    return heard
+
+
+def _say(client: socket.socket, said: bytes) -> None:
+    client.sendall(said)
+    client.shutdown(socket.SHUT_WR)
+
+
+def assert_reset(address: tuple[str, int]) -> None:
+    """The reset may come so soon that connect() itself meets it."""
+    with socket.socket() as client, pytest.raises(ConnectionResetError):
+        ask(client, address)
+
+
+def ask(client: socket.socket, address: tuple[str, int]) -> bytes:
+    client.settimeout(5)
+    client.connect(address)
+    client.sendall(b"x")
+    return client.recv(1)
+
+
+def speak(word: bytes) -> Callable[[socket.socket], None]:
+    return lambda connection: connection.sendall(word)
+
+
+def echo(connection: socket.socket) -> None:
+    while data := connection.recv(65536):
+        connection.sendall(data)
+
+
+def reset(connection: socket.socket) -> None:
+    connection.recv(1)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+@pytest.mark.parametrize("size", [1, relay.READ_SIZE - 1, relay.READ_SIZE, 300_000, 5_000_000])
+def test_bytes_arrive_as_they_were_sent(bench: Bench, size: int) -> None:
+    said = random.Random(size).randbytes(size)
+    with fakes.tcp_pod(echo) as port:
+        assert exchange(bench.tcp(pod(port)), said) == said
+
+
+def test_S_3_the_end_of_the_question_is_not_the_end_of_the_answer(bench: Bench) -> None:
+    """kube-proxy closed both connections at the first FIN: the answer was empty (US-53)."""
+    with fakes.tcp_pod(fakes.echo_all) as port:
+        assert exchange(bench.tcp(pod(port)), b"question") == b"question"
+
+
+def test_a_pod_that_speaks_first_is_heard(bench: Bench) -> None:
+    with fakes.tcp_pod(speak(b"220 ready")) as port:
+        assert exchange(bench.tcp(pod(port)), b"") == b"220 ready"
+
+
+def test_a_slow_reader_slows_the_pod_and_loses_nothing(bench: Bench) -> None:
+    answer = random.Random(1).randbytes(8_000_000)
+    with fakes.tcp_pod(speak(answer)) as port:
+        client = socket.create_connection(bench.tcp(pod(port)), timeout=10)
+        heard = bytearray(client.recv(1000))
+        for _ in range(20):
+            bench.running.do(lambda: None)  # the loop goes round while nobody reads
+        while data := client.recv(5000):
+            heard += data
+        client.close()
+    assert bytes(heard) == answer
+
+
+def test_a_reset_of_the_pod_is_a_reset_for_the_client(bench: Bench) -> None:
+    with fakes.tcp_pod(reset) as port:
+        assert_reset(bench.tcp(pod(port)))
+
+
+@pytest.mark.parametrize("half_closed", [False, True])
+def test_a_reset_of_the_client_is_a_reset_for_the_pod(bench: Bench, half_closed: bool) -> None:
+    seen: list[object] = []
+    begun, done = threading.Event(), threading.Event()
+
+    def hear(connection: socket.socket) -> None:
+        try:
+            connection.recv(1)
+            begun.set()
+            if half_closed:
+                connection.recv(1)
+            seen.append(_next_word(connection))
+        finally:
+            done.set()
+
+    with fakes.tcp_pod(hear) as port:
+        client = socket.create_connection(bench.tcp(pod(port)), timeout=5)
+        client.sendall(b"x")
+        assert begun.wait(5)
+        if half_closed:
+            client.shutdown(socket.SHUT_WR)
+        sockets.reset(client)
+        assert done.wait(5)
+    assert seen == [errno.ECONNRESET]
+
+
+def _next_word(connection: socket.socket) -> object:
+    try:
+        connection.settimeout(3)
+        while True:
+            connection.sendall(b"y")  # a half-closed connection can still be written to
+            if data := connection.recv(1):
+                return data
+    except OSError as error:
+        return errno.ECONNRESET if error.errno == errno.EPIPE else error.errno
+
+
+def test_US_50_a_pod_that_refuses_costs_nobody_a_connection(bench: Bench, closed_port: int) -> None:
+    with fakes.tcp_pod(speak(b"ok")) as port:
+        address = bench.tcp(pod(closed_port), pod(port))
+        assert [exchange(address, b"") for _ in range(4)] == [b"ok"] * 4
+    assert bench.tally.failed_dials >= 2
+
+
+@pytest.fixture
+def silent_pod() -> Iterator[Endpoint]:
+    """An address from which nothing ever comes back: its queue of connections is full."""
+    with contextlib.ExitStack() as kept_open:
+        listener = kept_open.enter_context(socket.socket())
+        listener.bind((LOCAL, 0))
+        listener.listen(0)
+        for _ in range(3):
+            filler, _ = sockets.begin_connect(*listener.getsockname())
+            kept_open.enter_context(filler)
+        yield pod(listener.getsockname()[1])
+
+
+def test_S_4_a_pod_that_is_silent_makes_only_its_own_client_wait(
+    bench: Bench, silent_pod: Endpoint
+) -> None:
+    """kube-proxy dialled for one client at a time: three clients took 3.8, 7.5 and 11.2 s."""
+    with fakes.tcp_pod(speak(b"ok")) as port:
+        address = bench.tcp(silent_pod, pod(port))
+        begun = time.monotonic()
+        waiting = socket.create_connection(address)  # its turn is the silent pod's
+        assert exchange(address, b"") == b"ok"  # and this one's is not
+        assert time.monotonic() - begun < 0.2
+        waiting.settimeout(5)
+        assert waiting.recv(2) == b"ok"
+        assert 0.2 < time.monotonic() - begun < 2
+        waiting.close()
+
+
+def test_US_52_without_endpoints_the_client_is_reset_at_once(bench: Bench) -> None:
+    begun = time.monotonic()
+    assert_reset(bench.tcp())
+    assert time.monotonic() - begun < 1
+    assert bench.tally.refused_connections == 1
+    assert bench.tally.active_connections == 0
+
+
+def test_US_50_when_all_endpoints_refuse_the_client_is_reset(
+    bench: Bench, closed_port: int
+) -> None:
+    assert_reset(bench.tcp(pod(closed_port)))
+    assert bench.tally.failed_dials == 4
+
+
+def test_US_43_connections_outlive_their_proxy_port(bench: Bench) -> None:
+    with fakes.tcp_pod(echo) as port:
+        address = bench.tcp(pod(port))
+        with socket.create_connection(address, timeout=5) as client:
+            client.sendall(b"before")
+            assert client.recv(10) == b"before"
+            bench.close_proxies()
+            client.sendall(b"after")
+            assert client.recv(10) == b"after"
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(address, timeout=5)
+
+
+def test_US_47_delays_are_off_and_dead_peers_are_found_out() -> None:
+    with sockets.listen_tcp(LOCAL, 0) as listener:
+        outward, _ = sockets.begin_connect(*listener.getsockname())
+        listener.setblocking(True)
+        inward, _ = listener.accept()
+        for sock in (inward, outward):
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 15
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL) == 15
+            sock.close()
+
+
+def test_descriptors_return_to_where_they_were(bench: Bench) -> None:
+    with fakes.tcp_pod(echo) as port:
+        address = bench.tcp(pod(port))
+        before = descriptors()
+        for size in (10, 1_000_000):
+            assert len(exchange(address, bytes(size))) == size
+        bench.running.until(lambda: bench.tally.active_connections == 0)
+        bench.running.until(lambda: descriptors() == before)
+
+
+def test_S_8_out_of_descriptors_clients_are_refused_and_served_again_later(bench: Bench) -> None:
+    """kube-proxy ended itself when it could not accept (US-48)."""
+    with fakes.tcp_pod(speak(b"ok")) as port:
+        address = bench.tcp(pod(port))
+        client = socket.socket()
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        used = max(descriptors())
+        resource.setrlimit(resource.RLIMIT_NOFILE, (used + 1, hard))
+        hoarded = _hoard()
+        try:
+            with client, pytest.raises(ConnectionResetError):
+                ask(client, address)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            for fd in hoarded:
+                os.close(fd)
+        assert exchange(address, b"") == b"ok"
+
+
+def descriptors() -> set[int]:
+    """The numbers in use, without the one that looking takes."""
+    found = {int(path.name) for path in Path("/proc/self/fd").iterdir()}
+    return {fd for fd in found if _is_open(fd)}
+
+
+def _is_open(fd: int) -> bool:
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True
+
+
+def _hoard() -> list[int]:
+    hoarded = []
+    while True:
+        try:
+            hoarded.append(os.dup(0))
+        except OSError:
+            return hoarded
+
+
+def test_many_clients_at_once_each_get_their_own(bench: Bench) -> None:
+    """Random sizes, all at the same time, checked byte for byte."""
+    dice = random.Random(7)
+    wrong: list[int] = []
+
+    def one(number: int, size: int) -> None:
+        said = random.Random(number).randbytes(size)
+        if exchange(address, said) != said:
+            wrong.append(number)
+
+    with fakes.tcp_pod(echo) as one_port, fakes.tcp_pod(fakes.echo_all) as other_port:
+        address = bench.tcp(pod(one_port), pod(other_port))
+        clients = [
+            threading.Thread(target=one, args=(n, dice.choice((1, 50, 20_000, 400_000))))
+            for n in range(60)
+        ]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join()
+    assert wrong == []
+    assert bench.tally.connections == 60

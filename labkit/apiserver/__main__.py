@@ -1,0 +1,7 @@
+"""`python -m labkit.apiserver`."""
+
+import sys
+
+from labkit.apiserver import main
+
+sys.exit(main.main())

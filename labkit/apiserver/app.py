@@ -1,0 +1,259 @@
+"""The HTTP application: who asks, what for, may they, and then the verb.
+
+    path -> RequestInfo -> authentication (401) -> authorisation (403) -> kind (404) -> verb
+
+What is not about a resource (health, version, discovery, OpenAPI) is a small table of paths.
+Refusals come up as `errors.ApiError` and become a Status here, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from labkit import errors
+from labkit.apiserver import (
+    authn,
+    authz,
+    discovery,
+    kinds,
+    media,
+    openapi,
+    reading,
+    registry,
+    request_info,
+    status,
+    writing,
+)
+from labkit.apiserver.call import Answer, Call, Stream, encode
+from labkit.model import resources
+
+logger = logging.getLogger(__name__)
+
+#: As kube-apiserver's: nobody writes an object of 3 MiB by hand.
+MAX_BODY_BYTES = 3 * 1024 * 1024
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+_HEALTH = ("/healthz", "/livez", "/readyz")
+
+Verb = Callable[[registry.Registry, Call], Answer | Stream]
+
+
+def _reading(verb: Callable[..., Answer | Stream]) -> Verb:
+    return lambda objects, call: verb(objects.store, call)
+
+
+_VERBS: Mapping[str, Verb] = {
+    "get": _reading(reading.get),
+    "list": _reading(reading.list_),
+    "watch": _reading(reading.watch),
+    "create": writing.create,
+    "update": writing.update,
+    "patch": writing.patch_,
+    "delete": writing.delete,
+    "deletecollection": writing.delete_collection,
+}
+
+
+class Api:
+    """The requests of all clients, against one registry."""
+
+    def __init__(self, objects: registry.Registry, tokens: authn.Tokens, address: str) -> None:
+        """`address` is `host:port`, as discovery tells it."""
+        self._objects = objects
+        self._tokens = tokens
+        self._address = address
+
+    async def endpoint(self, request: Request) -> Response:
+        """Every path ends here."""
+        try:
+            return await self._respond(request)
+        except errors.ApiError as error:
+            return _json(error.body, error.status)
+        except ClientDisconnect:
+            return Response(status_code=499)
+        except Exception as error:
+            logger.exception("%s %s", request.method, request.url.path)
+            failure = status.internal(f"{type(error).__name__} in the API server; see its log")
+            return _json(failure.body, failure.status)
+
+    async def _respond(self, request: Request) -> Response:
+        path, query = request.url.path, request.query_params
+        info = request_info.parse_request(request.method, path, query)
+        user = self._authenticate(request, path)
+        self._authorize(user, info)
+        if not info.plural:
+            return self._answer_path(request, path.rstrip("/"))
+        call = Call(
+            info,
+            _find_kind(info),
+            user,
+            query,
+            await _read_body(request),
+            request.headers.get("content-type", ""),
+            request.headers.get("accept", ""),
+        )
+        return _response(_VERBS[info.verb](self._objects, call))
+
+    def _authenticate(self, request: Request, path: str) -> authn.User:
+        certificate = request.scope.get("state", {}).get("certificate_user")
+        header = request.headers.get("authorization")
+        user = authn.authenticate(header, certificate, self._tokens)
+        if user is None or (user == authn.ANONYMOUS and not authz.is_public(path)):
+            raise status.unauthorized()
+        return user
+
+    def _authorize(self, user: authn.User, info: request_info.RequestInfo) -> None:
+        verdict = authz.authorize(user, info, self._find_pod)
+        if verdict.allowed:
+            return
+        if not info.plural:
+            why = f"forbidden: {authz.explain_denial(user, info)}"
+            raise status.failure(403, "Forbidden", why, {})
+        resource = resources.Resource("", info.plural, info.group)
+        raise status.forbidden(resource, info.name, verdict.why or authz.explain_denial(user, info))
+
+    def _find_pod(self, namespace: str, name: str) -> resources.Object | None:
+        found = self._objects.store.get(resources.PODS, namespace, name)
+        return found.object if found else None
+
+    def _answer_path(self, request: Request, path: str) -> Response:
+        """Health, version, discovery, OpenAPI."""
+        if request.method not in ("GET", "HEAD"):
+            raise status.method_not_allowed()
+        if path.startswith(_HEALTH):
+            return Response("ok", media_type="text/plain")
+        if path == "/version":
+            return _json(discovery.version())
+        if path.startswith("/openapi/"):
+            return _openapi(path, request.headers.get("accept", ""))
+        return self._discover(path, request.headers.get("accept", ""))
+
+    def _discover(self, path: str, accept: str) -> Response:
+        parts = path.strip("/").split("/")
+        if parts in (["api"], ["apis"]):
+            wanted = media.parse_accept(accept, discovery.AGGREGATED)
+            core = parts == ["api"]
+            if wanted.shape:
+                document = discovery.aggregated(core=core, form=wanted.version)
+                kind = (
+                    f"application/json;g=apidiscovery.k8s.io;v={wanted.version};as={wanted.shape}"
+                )
+                return Response(encode(document), media_type=kind)
+            return _json(discovery.api_versions(self._address) if core else discovery.api_groups())
+        media.parse_accept(accept, {})
+        group, version = ("", parts[1:]) if parts[0] == "api" else (parts[1:2], parts[2:])
+        return _json(_discover_group("".join(group), "".join(version)))
+
+
+def _discover_group(group: str, version: str) -> resources.Object:
+    """/api/v1, /apis/GROUP or /apis/GROUP/VERSION."""
+    known = kinds.group_versions()
+    if (group, version) in known:
+        return discovery.api_resources(group, version)
+    if group and not version and group in dict(known):
+        group_of = discovery.api_group(group)
+        return {"kind": "APIGroup", "apiVersion": "v1", **group_of}
+    raise status.no_such_path()
+
+
+def _openapi(path: str, accept: str) -> Response:
+    media.parse_accept(accept, {})
+    if path == "/openapi/v2":
+        return Response(openapi.render_v2(), media_type=media.JSON)
+    if path == "/openapi/v3":
+        return Response(openapi.render_index(), media_type=media.JSON)
+    for group, version in kinds.group_versions():
+        if path == f"/openapi/v3/{openapi.prefix_of(group, version)}":
+            return Response(openapi.render_v3(group, version), media_type=media.JSON)
+    raise status.no_such_path()
+
+
+def _find_kind(info: request_info.RequestInfo) -> kinds.kind.Kind:
+    """Raises ApiError 404 for an unknown kind or subresource, 405 for a verb that it lacks."""
+    kind = kinds.find(info.group, info.version, info.plural)
+    if kind is None:
+        raise status.no_such_path()
+    if not info.subresource:
+        known = info.verb in _VERBS and (info.name == "" or info.verb != "create")
+        if not known or (not info.name and info.verb in ("update", "patch")):
+            raise status.method_not_allowed()
+        return kind
+    for name, _, verbs in discovery.subresources(kind):
+        if name == info.subresource:
+            if info.verb not in verbs:
+                raise status.method_not_allowed()
+            return kind
+    raise status.no_such_path()
+
+
+async def _read_body(request: Request) -> bytes:
+    """Raises ApiError 413."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise status.too_large(MAX_BODY_BYTES)
+    return bytes(body)
+
+
+def _json(obj: Mapping[str, object], code: int = 200) -> Response:
+    return Response(encode(obj), code, media_type=media.JSON)
+
+
+def _response(result: Answer | Stream) -> Response:
+    if isinstance(result, Stream):
+        return LineResponse(result)
+    response = Response(result.body, result.code, media_type=media.JSON)
+    for warning in result.warnings:
+        quoted = warning.replace("\\", "\\\\").replace('"', '\\"')
+        response.headers.append("warning", f'299 - "{quoted}"')
+    return response
+
+
+class LineResponse(Response):
+    """A response that goes on until its lines end or the client goes away.
+
+    Starlette's own StreamingResponse does this with anyio's task groups; two tasks of asyncio are
+    enough, and spare the memory and start time of another event loop's adapter.
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        super().__init__(media_type=media.JSON)
+        # The length is not known; without this header the body goes out in chunks.
+        del self.headers["content-length"]
+        self._lines = stream.lines
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        sending = asyncio.ensure_future(self._send_lines(send))
+        leaving = asyncio.ensure_future(_disconnected(receive))
+        try:
+            await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (sending, leaving):
+                task.cancel()
+            await asyncio.gather(sending, leaving, return_exceptions=True)
+
+    async def _send_lines(self, send: Send) -> None:
+        # An empty piece sends the header off at once: the client learns that its watch has begun.
+        await send({"type": "http.response.body", "body": b"", "more_body": True})
+        async for line in self._lines:
+            await send({"type": "http.response.body", "body": line, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def make_app(objects: registry.Registry, tokens: authn.Tokens, address: str) -> Starlette:
+    api = Api(objects, tokens, address)
+    return Starlette(routes=[Route("/{path:path}", api.endpoint, methods=METHODS)])

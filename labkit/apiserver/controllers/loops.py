@@ -1,0 +1,58 @@
+"""Runs the controllers beside the server, in its event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from labkit.apiserver import bootstrap, registry
+from labkit.apiserver.controllers import (
+    api_service,
+    endpoints,
+    expiry,
+    namespaces,
+    nodes,
+    scheduler,
+)
+
+logger = logging.getLogger(__name__)
+
+#: A controller that fails goes on after this long; the failure is in the log.
+PAUSE_S = 1.0
+
+
+class Controller(Protocol):
+    async def run(self) -> None:
+        """Work for ever."""
+
+
+@contextlib.asynccontextmanager
+async def running(objects: registry.Registry, api: bootstrap.ApiAddress) -> AsyncIterator[None]:
+    """All controllers run within this block."""
+    controllers: tuple[Controller, ...] = (
+        api_service.Controller(objects, api),
+        endpoints.Controller(objects),
+        scheduler.Controller(objects),
+        nodes.Controller(objects),
+        namespaces.Controller(objects),
+        expiry.Controller(objects),
+    )
+    tasks = [asyncio.ensure_future(_keep_running(controller)) for controller in controllers]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _keep_running(controller: Controller) -> None:
+    while True:
+        try:
+            await controller.run()
+        except Exception:
+            logger.exception("%s failed", type(controller).__module__)
+            await asyncio.sleep(PAUSE_S)

@@ -1,0 +1,30 @@
+"""The table of kinds. A kind is added by one module beside this one and one entry below."""
+
+from __future__ import annotations
+
+from labkit.apiserver.kinds import endpoints, events, kind, namespaces, nodes, pods, services
+
+KINDS: tuple[kind.Kind, ...] = (
+    namespaces.KIND,
+    nodes.KIND,
+    pods.KIND,
+    services.KIND,
+    endpoints.KIND,
+    events.KIND,
+)
+
+_BY_PLURAL = {(k.resource.group, k.resource.version, k.resource.plural): k for k in KINDS}
+
+
+def find(group: str, version: str, plural: str) -> kind.Kind | None:
+    """The kind at `/apis/GROUP/VERSION/PLURAL`; the core group is the empty string."""
+    return _BY_PLURAL.get((group, version, plural))
+
+
+def group_versions() -> tuple[tuple[str, str], ...]:
+    """Every (group, version) of the table, each once, the core group first."""
+    return tuple(dict.fromkeys((k.resource.group, k.resource.version) for k in KINDS))
+
+
+def of_group(group: str, version: str) -> tuple[kind.Kind, ...]:
+    return tuple(k for k in KINDS if (k.resource.group, k.resource.version) == (group, version))

@@ -1,0 +1,107 @@
+"""What the server has to know about a kind. One value of `Kind` is all that a kind needs.
+
+Discovery, decoding, validation, storage, tables, selectors and OpenAPI are written once, against
+this class. What a kind does in its own way, it says here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from labkit.apiserver import tables, validation
+from labkit.model import resources
+
+#: Fills in what the client left out. Changes the object it is given.
+Default = Callable[[resources.Object], None]
+#: Settles what a client may not decide, given the stored object. Changes the first of the two.
+Prepare = Callable[[resources.Object, resources.Object], None]
+Validate = Callable[[resources.Object, validation.Report], None]
+ValidateUpdate = Callable[[resources.Object, resources.Object, validation.Report], None]
+
+
+def leave(_: resources.Object) -> None:
+    """The kind has nothing to fill in."""
+
+
+def leave_both(_: resources.Object, __: resources.Object) -> None:
+    """The kind has nothing to settle."""
+
+
+def accept(_: resources.Object, __: validation.Report) -> None:
+    """The kind has no rules beyond those for metadata."""
+
+
+def accept_update(_: resources.Object, __: resources.Object, ___: validation.Report) -> None:
+    """Every field may change."""
+
+
+def at_once(_: resources.Object, __: int | None) -> int:
+    """The kind needs no time to end."""
+    return 0
+
+
+def permit(_: resources.Object) -> str:
+    """Every object of the kind may be deleted."""
+    return ""
+
+
+def has_finalizers(obj: resources.Object) -> bool:
+    """Somebody named in the object's finalizers still has to act before it can go."""
+    return bool(obj["metadata"].get("finalizers"))
+
+
+def no_fields(_: resources.Object) -> Mapping[str, str]:
+    """The kind can be selected by its metadata only."""
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One row of the table of kinds."""
+
+    resource: resources.Resource
+    columns: Sequence[tables.Column] = tables.NAME_AND_AGE
+    #: The cells of one object's row; the second argument is the present, for ages.
+    row: tables.Row = tables.name_and_age
+    default: Default = leave
+    #: Settles a new object's status and the like.
+    prepare_create: Default = leave
+    prepare_update: Prepare = leave_both
+    validate: Validate = accept
+    validate_update: ValidateUpdate = accept_update
+    check_name: Callable[[str], list[str]] = validation.dns_subdomain
+    #: Values for field selectors, besides metadata.name and metadata.namespace.
+    fields: Callable[[resources.Object], Mapping[str, str]] = no_fields
+    #: The seconds that an object gets to end, given what the client asked for.
+    grace_s: Callable[[resources.Object, int | None], int] = at_once
+    #: True while a deleted object must stay.
+    holds: Callable[[resources.Object], bool] = has_finalizers
+    #: Why an object must not be deleted; empty when it may.
+    refuse_delete: Callable[[resources.Object], str] = permit
+    #: Marks an object whose deletion has begun, besides its deletionTimestamp.
+    terminate: Default = leave
+    has_status: bool = True
+    #: Further subresources, with the kind of object that each takes.
+    subresources: tuple[tuple[str, str], ...] = ()
+    categories: tuple[str, ...] = ()
+    #: A PUT to a name that does not exist creates the object.
+    create_on_update: bool = False
+    #: A deletion answers with the object instead of a Status.
+    returns_deleted: bool = False
+    #: Objects of this kind expire so long after their last change.
+    expires_s: float | None = None
+
+    @property
+    def struct(self) -> str:
+        """The name of the struct in `labkit.apiserver.schema`."""
+        return self.resource.kind
+
+    def field_values(self, obj: resources.Object) -> dict[str, str]:
+        meta: Mapping[str, Any] = obj["metadata"]
+        common = {
+            "metadata.name": meta.get("name", ""),
+            "metadata.namespace": meta.get("namespace", ""),
+        }
+        return {**common, **self.fields(obj)}

@@ -1,0 +1,102 @@
+"""The command line of the API server. The flags are kube-apiserver's, where it has them."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import ipaddress
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from labkit import errors
+from labkit.apiserver import allocation, store
+
+
+def parse_args(argv: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        "kube-apiserver", description="The lab's Kubernetes API server.", allow_abbrev=False
+    )
+    add = parser.add_argument
+    add("--bind-address", default="0.0.0.0", help="where to listen [%(default)s]")
+    add("--secure-port", type=int, default=6443, help="the HTTPS port; 0: any [%(default)s]")
+    add("--tls-cert-file", type=Path, required=True, help="the server's certificate, PEM")
+    add("--tls-private-key-file", type=Path, required=True, help="its key, PEM")
+    add("--client-ca-file", type=Path, help="who signs client certificates, PEM")
+    add("--token-auth-file", type=Path, help='JSON: {"TOKEN": {"user": "...", "groups": [...]}}')
+    add(
+        "--service-cluster-ip-range",
+        type=ipaddress.IPv4Network,
+        default=ipaddress.IPv4Network("10.96.0.0/16"),
+        help="addresses for Services [%(default)s]",
+    )
+    add(
+        "--service-node-port-range",
+        type=parse_port_range,
+        default=(30000, 32767),
+        metavar="FIRST-LAST",
+        help="ports for Services on every node [30000-32767]",
+    )
+    add(
+        "--advertise-address",
+        type=ipaddress.IPv4Address,
+        required=True,
+        help="the address at which pods and nodes reach this server",
+    )
+    add("--data-dir", type=Path, required=True, help="where the objects are kept")
+    add(
+        "--watch-history",
+        type=int,
+        default=store.WATCH_HISTORY,
+        metavar="N",
+        help="changes of each kind that a watch can ask for again [%(default)s]",
+    )
+    add("-v", "--v", type=int, default=0, metavar="LEVEL", help="2 and more: log in detail")
+    return parser.parse_args(argv)
+
+
+def parse_port_range(text: str) -> tuple[int, int]:
+    """Both ends belong to the range. Raises ValueError.
+
+    >>> parse_port_range("30000-32767")
+    (30000, 32767)
+    """
+    first, _, last = text.partition("-")
+    low, high = int(first), int(last or first)
+    if not 0 < low <= high < 65536:
+        raise ValueError(text)
+    return low, high
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve until told to end. 0: ended in good order; else the error's exit code."""
+    args = parse_args(sys.argv[1:] if argv is None else argv)
+    logging.basicConfig(
+        level=logging.DEBUG if args.v >= 2 else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    # The server's own modules take half of its start: not before the arguments are known good.
+    from labkit.apiserver import serve
+
+    # Code and tables live as long as the process: no collection ever has to look at them.
+    gc.freeze()
+    options = serve.Options(
+        bind_address=args.bind_address,
+        port=args.secure_port,
+        certificate=args.tls_cert_file,
+        key=args.tls_private_key_file,
+        client_ca=args.client_ca_file,
+        token_file=args.token_auth_file,
+        ranges=allocation.Ranges(args.service_cluster_ip_range, args.service_node_port_range),
+        advertise_address=args.advertise_address,
+        data_dir=args.data_dir,
+        watch_history=args.watch_history,
+    )
+    try:
+        serve.run(options)
+    except errors.LabkitError as error:
+        hint = f"\n  try: {error.hint}" if error.hint else ""
+        sys.stderr.write(f"kube-apiserver: {error}{hint}\n")
+        return error.exit_code
+    return 0

@@ -1,0 +1,108 @@
+"""The shape of every object: which fields a struct has, and of what type each is.
+
+One notation serves everything that must know a kind's fields: decoding (a wrong type is an error,
+an unknown field a warning or an error), strategic merge patch (which lists merge, and by what key)
+and OpenAPI (what `kubectl apply` and `kubectl explain` read). A struct is its name on a line of
+its own, then its fields:
+
+    ServicePort
+      appProtocol:string name:string nodePort:int32 port!:int32 targetPort:intstr
+
+`name:type`; `!` after a name means that the field is required; `[]` before a type makes it a list,
+`{}` a map with string keys. `@key` after a list says that a strategic merge patch merges its items
+by that key; a bare `@` that it merges a list of plain values. A list without it is replaced as a
+whole.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+#: The modules below `labkit.apiserver.schemas`. A new family of kinds is one more name here.
+FAMILIES = ("meta", "core", "pods", "volumes")
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """`shape` says how the value is held; `name` is the struct or scalar at the bottom of it."""
+
+    shape: str  # "one", "list" or "map"
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    name: str
+    type: Type
+    required: bool = False
+    #: None: a strategic merge patch replaces the list. "": it merges plain values. Else: by this
+    #: key.
+    merge_key: str | None = None
+
+
+#: A struct's fields by name.
+Struct = Mapping[str, Field]
+
+_SHAPES = {"[]": "list", "{}": "map"}
+
+
+def parse_structs(text: str) -> dict[str, Struct]:
+    r"""Read the notation above.
+
+    >>> parse_structs("Port\n  port!:int32")["Port"]["port"].required
+    True
+    """
+    structs: dict[str, dict[str, Field]] = {}
+    current: dict[str, Field] = {}
+    for line in text.splitlines():
+        if line and not line.startswith(" "):
+            current = structs.setdefault(line.strip(), {})
+        for word in line.split() if line.startswith(" ") else ():
+            field = parse_field(word)
+            current[field.name] = field
+    return dict(structs)
+
+
+def parse_field(word: str) -> Field:
+    """Read one field: `ports:[]ServicePort@port`."""
+    name, _, rest = word.partition(":")
+    type_text, at, key = rest.partition("@")
+    shape = _SHAPES.get(type_text[:2], "one")
+    bottom = type_text if shape == "one" else type_text[2:]
+    return Field(
+        name.removesuffix("!"), Type(shape, bottom), name.endswith("!"), key if at else None
+    )
+
+
+@functools.cache
+def family(name: str) -> dict[str, Struct]:
+    """The structs of one module. Read once, when first asked for."""
+    module = importlib.import_module(f"labkit.apiserver.schemas.{name}")
+    return parse_structs(module.STRUCTS)
+
+
+@functools.cache
+def structs() -> dict[str, Struct]:
+    """Every struct of the API by its Go name."""
+    return {name: struct for module in FAMILIES for name, struct in family(module).items()}
+
+
+def fields_of(name: str) -> Struct:
+    """The fields of a struct; none for a scalar."""
+    return structs().get(name, {})
+
+
+def reachable(names: tuple[str, ...]) -> Iterator[str]:
+    """These structs and all that their fields lead to, each once."""
+    seen: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name in seen or name not in structs():
+            continue
+        seen.add(name)
+        waiting += [field.type.name for field in fields_of(name).values()]
+        yield name

@@ -1,0 +1,101 @@
+"""Label and field selectors: `app in (a, b),tier!=db,!canary` and `status.phase=Running`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from labkit.apiserver import status
+
+_KEY = r"[A-Za-z0-9]([-A-Za-z0-9_./]*[A-Za-z0-9])?"
+_VALUE = r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?"
+_SET = re.compile(rf"(?P<key>{_KEY})\s+(?P<operator>in|notin)\s*\((?P<values>[^()]*)\)")
+_EQUAL = re.compile(rf"(?P<key>{_KEY})\s*(?P<operator>==|=|!=)\s*(?P<values>{_VALUE})")
+_EXISTS = re.compile(rf"(?P<operator>!?)\s*(?P<key>{_KEY})")
+#: Commas between requirements, but not those within parentheses.
+_COMMA = re.compile(r",(?![^(]*\))")
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One condition on one label. `operator` is `in`, `notin`, `exists` or `absent`."""
+
+    key: str
+    operator: str
+    values: frozenset[str] = frozenset()
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        present = self.key in labels
+        if self.operator == "in":
+            return present and labels[self.key] in self.values
+        if self.operator == "notin":
+            return not present or labels[self.key] not in self.values
+        return present if self.operator == "exists" else not present
+
+
+Selector = tuple[Requirement, ...]
+
+
+def parse_labels(text: str) -> Selector:
+    """Raises ApiError 400 for what is not a selector.
+
+    >>> parse_labels("app=web,!old")[1].operator
+    'absent'
+    """
+    parts = [part.strip() for part in _COMMA.split(text)] if text.strip() else []
+    return tuple(_parse_requirement(part, text) for part in parts)
+
+
+def _parse_requirement(part: str, text: str) -> Requirement:
+    if found := _SET.fullmatch(part):
+        values = frozenset(value.strip() for value in found["values"].split(","))
+        return Requirement(found["key"], found["operator"], values)
+    if found := _EQUAL.fullmatch(part):
+        operator = "notin" if found["operator"] == "!=" else "in"
+        return Requirement(found["key"], operator, frozenset([found["values"]]))
+    if found := _EXISTS.fullmatch(part):
+        return Requirement(found["key"], "absent" if found["operator"] else "exists")
+    raise status.bad_request(
+        f'unable to parse requirement: found {part!r} in the label selector "{text}"'
+    )
+
+
+def match_labels(selector: Selector, labels: Mapping[str, str] | None) -> bool:
+    return all(requirement.matches(labels or {}) for requirement in selector)
+
+
+def equal_labels(wanted: Mapping[str, str], labels: Mapping[str, str] | None) -> bool:
+    """True when every pair of a Service's or node selector is among the labels."""
+    have = labels or {}
+    return all(have.get(key) == value for key, value in wanted.items())
+
+
+@dataclass(frozen=True, slots=True)
+class FieldTerm:
+    field: str
+    value: str
+    negated: bool = False
+
+
+def parse_fields(text: str, supported: Callable[[str], bool]) -> tuple[FieldTerm, ...]:
+    """Raises ApiError 400 for a field that the kind cannot be selected by.
+
+    >>> parse_fields("status.phase!=Running", lambda name: True)
+    (FieldTerm(field='status.phase', value='Running', negated=True),)
+    """
+    return tuple(_parse_term(part, supported) for part in text.split(",") if part)
+
+
+def _parse_term(part: str, supported: Callable[[str], bool]) -> FieldTerm:
+    found = re.fullmatch(r"([^=!]+)(==|=|!=)(.*)", part)
+    if not found:
+        raise status.bad_request(f"invalid field selector: {part!r}; can't understand it")
+    name, operator, value = found.groups()
+    if not supported(name):
+        raise status.bad_request(f"field label not supported: {name}")
+    return FieldTerm(name, value, operator == "!=")
+
+
+def match_fields(terms: tuple[FieldTerm, ...], fields: Mapping[str, str]) -> bool:
+    return all((fields.get(term.field, "") == term.value) != term.negated for term in terms)

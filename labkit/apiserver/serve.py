@@ -1,0 +1,182 @@
+"""The server process: a TLS socket, uvicorn, the controllers, and a prompt end.
+
+uvicorn brings HTTP; this module brings what an API server needs besides: the socket is bound before
+anything else, so that a taken port is told at once and early clients wait instead of being refused;
+client certificates reach the application; TERM ends the open watches instead of waiting for them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import signal
+import socket
+import ssl
+from collections.abc import Generator
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http import h11_impl
+
+from labkit import errors
+from labkit.apiserver import allocation, app, authn, bootstrap, registry, store
+from labkit.apiserver.controllers import loops
+
+logger = logging.getLogger(__name__)
+
+#: Idle connections are kept this long: kubectl opens a new one for each command, agents keep
+#: theirs.
+KEEP_ALIVE_S = 120
+#: After this long an unfinished request is cut off at the end of the process.
+GRACE_S = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The command line, checked."""
+
+    bind_address: str
+    port: int
+    certificate: Path
+    key: Path
+    client_ca: Path | None
+    token_file: Path | None
+    ranges: allocation.Ranges
+    advertise_address: IPv4Address
+    data_dir: Path
+    watch_history: int
+
+
+def listen(address: str, port: int) -> socket.socket:
+    """Raises LabkitError for a port that is taken or an address that is not this machine's."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Inherited by accepted connections: a client that vanished is noticed in the end, and no
+    # answer's second half waits 40 ms for the client's acknowledgement of the first.
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    try:
+        sock.bind((address, port))
+    except OSError as error:
+        sock.close()
+        if error.errno == errno.EADDRINUSE:
+            raise errors.Busy(
+                f"port {port} of {address} is taken",
+                hint=f"`ss -ltnp 'sport = :{port}'` tells by whom; or choose another --secure-port",
+            ) from error
+        raise errors.ConfigError(f"cannot listen on {address}:{port}: {error.strerror}") from error
+    sock.listen(512)
+    return sock
+
+
+def make_tls(options: Options) -> ssl.SSLContext:
+    """Raises ConfigError that names the file at fault."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(options.certificate, options.key)
+    except (OSError, ssl.SSLError) as error:
+        raise errors.ConfigError(
+            f"cannot use the certificate {options.certificate} with the key {options.key}: {error}",
+            hint="both are PEM files, and belong together",
+        ) from error
+    if options.client_ca:
+        try:
+            context.load_verify_locations(options.client_ca)
+        except (OSError, ssl.SSLError) as error:
+            raise errors.ConfigError(f"--client-ca-file {options.client_ca}: {error}") from error
+        context.verify_mode = ssl.CERT_OPTIONAL
+    return context
+
+
+class Protocol(h11_impl.H11Protocol):
+    """HTTP/1.1 as uvicorn has it, and whose certificate the client has shown."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        certificate = transport.get_extra_info("peercert")
+        if certificate:
+            user = authn.user_of_certificate(certificate["subject"])
+            self.app_state = {**self.app_state, "certificate_user": user}
+
+
+class Server(uvicorn.Server):
+    """The server of uvicorn, which ends its watches when it is told to end, and then ends well."""
+
+    def __init__(self, config: uvicorn.Config, objects: store.Store) -> None:
+        super().__init__(config)
+        self._objects = objects
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Uvicorn would raise the signal again at the end; here a TERM is an orderly end."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._end, number)
+        yield
+
+    def _end(self, number: int) -> None:
+        logger.info("ending: %s", signal.Signals(number).name)
+        self.should_exit = True
+        self._objects.close_watches()
+
+
+def run(options: Options) -> None:
+    """Serve until TERM or INT. Raises LabkitError for what prevents the start."""
+    tokens = authn.read_tokens(options.token_file)
+    tls = make_tls(options)
+    _make_private(options.data_dir)
+    with (
+        contextlib.closing(listen(options.bind_address, options.port)) as sock,
+        store.Store(options.data_dir, watch_history=options.watch_history) as objects,
+    ):
+        asyncio.run(_serve(options, sock, tls, tokens, objects))
+
+
+def _make_private(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise errors.ConfigError(f"--data-dir {folder}: {error.strerror}") from error
+
+
+async def _serve(
+    options: Options,
+    sock: socket.socket,
+    tls: ssl.SSLContext,
+    tokens: authn.Tokens,
+    objects: store.Store,
+) -> None:
+    port = sock.getsockname()[1]
+    writes = registry.Registry(objects, options.ranges)
+    writes.load()
+    api = bootstrap.ApiAddress(options.ranges.addresses[1], options.advertise_address, port)
+    bootstrap.ensure_initial(writes, api)
+    application = app.make_app(writes, tokens, f"{options.advertise_address}:{port}")
+    server = Server(_configure(application, tls), objects)
+    async with loops.running(writes, api):
+        logger.info("serving on %s:%d", options.bind_address, port)
+        await server.serve(sockets=[sock])
+
+
+def _configure(application: Any, tls: ssl.SSLContext) -> uvicorn.Config:
+    return uvicorn.Config(
+        application,
+        http=Protocol,
+        ws="none",
+        loop="asyncio",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=GRACE_S,
+        ssl_context_factory=lambda _, __: tls,
+    )

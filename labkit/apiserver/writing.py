@@ -1,0 +1,242 @@
+"""create, update, patch, delete and deletecollection."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from labkit import errors
+from labkit.apiserver import (
+    authz,
+    binding,
+    decode,
+    media,
+    patch,
+    reading,
+    registry,
+    status,
+    strategic,
+    validation,
+)
+from labkit.apiserver.call import Answer, Call, Filter, answer
+from labkit.model import resources
+
+_STRICT = "Strict"
+_IGNORE = "Ignore"
+
+
+def create(objects: registry.Registry, call: Call) -> Answer:
+    struct = dict(call.kind.subresources).get(call.info.subresource, call.kind.struct)
+    obj, warnings = _read_object(call, struct)
+    if call.info.subresource == "binding":
+        return _bind(objects, call, obj)
+    if call.kind.resource == resources.NODES:
+        _check_node(call, obj)
+    namespace = call.namespace
+    stored = objects.create(call.kind, namespace, obj, dry_run=call.dry_run)
+    return reading.render(call, stored, 201, warnings=warnings)
+
+
+def _bind(objects: registry.Registry, call: Call, obj: resources.Object) -> Answer:
+    node = obj.get("target", {}).get("name", "")
+    binding.bind(objects, call.namespace, call.info.name, node)
+    return answer(status.success(code=201), 201)
+
+
+def _check_node(call: Call, obj: resources.Object) -> None:
+    name = obj.get("metadata", {}).get("name", "")
+    verdict = authz.may_create_node(call.user, name)
+    if not verdict.allowed:
+        raise status.forbidden(resources.NODES, name, verdict.why)
+
+
+def update(objects: registry.Registry, call: Call) -> Answer:
+    obj, warnings = _read_object(call, call.kind.struct)
+    namespace, name = call.namespace, call.info.name
+    missing = objects.store.get(call.kind.resource, namespace, name) is None
+    if missing and call.kind.create_on_update and not call.info.subresource:
+        obj.setdefault("metadata", {})["name"] = name
+        stored = objects.create(call.kind, namespace, obj, dry_run=call.dry_run)
+        return reading.render(call, stored, 201, warnings=warnings)
+    return _modify(objects, call, lambda _: obj, warnings)
+
+
+def patch_(objects: registry.Registry, call: Call) -> Answer:
+    patch_type = media.parse_patch_type(call.content_type)
+    changes = _parse_patch(call.body, patch_type)
+    warnings: list[str] = []
+
+    def modify(old: resources.Object) -> resources.Object:
+        patched = _apply_patch(call, patch_type, old, changes)
+        return _decode_patched(call, patched, changes, warnings)
+
+    return _modify(objects, call, modify, warnings)
+
+
+def _modify(
+    objects: registry.Registry, call: Call, modify: registry.Modify, warnings: list[str]
+) -> Answer:
+    stored = objects.update(
+        call.kind,
+        call.namespace,
+        call.info.name,
+        modify,
+        subresource=call.info.subresource,
+        dry_run=call.dry_run,
+    )
+    return reading.render(call, stored, warnings=warnings)
+
+
+# --- reading bodies ------------------------------------------------------------------------------
+
+
+def _read_object(call: Call, struct: str) -> tuple[resources.Object, list[str]]:
+    """The body as an object with known fields, and warnings about the others."""
+    media.check_json(call.content_type)
+    version = call.kind.resource.version
+    try:
+        value = decode.parse_json(call.body)
+    except decode.DecodeError as error:
+        raise status.bad_request(
+            f"the object provided is unrecognized (must be of type {struct}): "
+            f"couldn't get version/kind; {error}"
+        ) from error
+    _check_kind(call, value, struct)
+    try:
+        decoded = _decode(call, value, struct)
+    except decode.DecodeError as error:
+        raise status.bad_request(
+            f'{struct} in version "{version}" cannot be handled as a {struct}: {error}'
+        ) from error
+    return decoded.object, _warnings(call, decoded)
+
+
+def _check_kind(call: Call, value: Any, struct: str) -> None:
+    """The body may leave out what it is: the URL says it. It may not say something else."""
+    if not isinstance(value, dict):
+        return
+    kind, version = value.get("kind", struct), value.get("apiVersion")
+    wanted = call.kind.resource.api_version
+    if kind != struct:
+        raise status.bad_request(
+            f'{kind} in version "{version or wanted}" cannot be handled as a {struct}: '
+            f"the URL is that of a {struct}"
+        )
+    if (version or wanted) != wanted:
+        raise status.bad_request(
+            f"the API version in the data ({version}) does not match "
+            f"the expected API version ({wanted})"
+        )
+
+
+def _validation(call: Call) -> str:
+    """`fieldValidation`, in which a missing value means Warn. Raises ApiError 422."""
+    value = call.query.get("fieldValidation") or "Warn"
+    if value not in (_IGNORE, "Warn", _STRICT):
+        report = validation.Report()
+        report.unsupported("fieldValidation", value, ("", _IGNORE, _STRICT, "Warn"))
+        raise status.invalid(call.kind.resource, call.info.name, report.causes)
+    return value
+
+
+def _decode(call: Call, value: Any, struct: str) -> decode.Decoded:
+    """Raises DecodeError for a wrong type and, where the client wants that, an unknown field."""
+    decoded = decode.decode(value, struct)
+    if decoded.unknown and _validation(call) == _STRICT:
+        raise decode.DecodeError(f"strict decoding error: {', '.join(decoded.warnings)}")
+    return decoded
+
+
+def _warnings(call: Call, decoded: decode.Decoded) -> list[str]:
+    return [] if _validation(call) == _IGNORE else decoded.warnings
+
+
+# --- patches -------------------------------------------------------------------------------------
+
+
+def _parse_patch(body: bytes, patch_type: str) -> Any:
+    try:
+        changes = decode.parse_json(body)
+    except decode.DecodeError as error:
+        raise status.bad_request(f"error decoding patch: {error}") from error
+    wanted = list if patch_type == media.JSON_PATCH else dict
+    if not isinstance(changes, wanted):
+        raise status.bad_request(
+            f"error decoding patch: json: cannot unmarshal {type(changes).__name__}"
+        )
+    return changes
+
+
+def _apply_patch(call: Call, patch_type: str, old: resources.Object, changes: Any) -> Any:
+    try:
+        if patch_type == media.JSON_PATCH:
+            return patch.json_patch(old, changes)
+        if patch_type == media.MERGE_PATCH:
+            return patch.merge(old, changes)
+        return strategic.merge(old, changes, call.kind.struct)
+    except patch.PatchError as error:
+        raise _invalid_patch(json.dumps(changes), str(error)) from error
+
+
+def _decode_patched(
+    call: Call, patched: Any, changes: Any, warnings: list[str]
+) -> resources.Object:
+    try:
+        decoded = _decode(call, patched, call.kind.struct)
+    except decode.DecodeError as error:
+        raise _invalid_patch(json.dumps(changes), str(error)) from error
+    warnings += _warnings(call, decoded)
+    return decoded.object
+
+
+def _invalid_patch(changes: str, why: str) -> errors.ApiError:
+    """It is the request that is at fault, so no object is named."""
+    report = validation.Report()
+    report.invalid("patch", changes, why)
+    return status.invalid(resources.Resource("", ""), "", report.causes)
+
+
+# --- delete --------------------------------------------------------------------------------------
+
+
+def delete(objects: registry.Registry, call: Call) -> Answer:
+    namespace = call.namespace
+    outcome = objects.delete(call.kind, namespace, call.info.name, _delete_options(call))
+    if call.kind.returns_deleted or not outcome.gone:
+        return reading.render(call, outcome.stored)
+    uid = outcome.stored.object["metadata"]["uid"]
+    return answer(status.success(status.details_of(call.kind.resource, call.info.name, uid=uid)))
+
+
+def delete_collection(objects: registry.Registry, call: Call) -> Answer:
+    """Answers with the list of what it deleted."""
+    chosen = reading.list_(objects.store, call)
+    matches = Filter(call)
+    options = _delete_options(call)
+    for stored in list(objects.store.list(call.kind.resource, call.namespace)):
+        if matches(stored.object):
+            objects.delete(call.kind, stored.namespace, stored.name, options)
+    return chosen
+
+
+def _delete_options(call: Call) -> registry.DeleteOptions:
+    """From the body, or from the query: either is allowed."""
+    body: Mapping[str, Any] = {}
+    if call.body:
+        media.check_json(call.content_type)
+        try:
+            body = decode.decode(decode.parse_json(call.body), "DeleteOptions").object
+        except decode.DecodeError as error:
+            raise status.bad_request(str(error)) from error
+    grace: Any = body.get("gracePeriodSeconds", call.query.get("gracePeriodSeconds"))
+    preconditions = body.get("preconditions") or {}
+    try:
+        return registry.DeleteOptions(
+            None if grace is None else int(grace),
+            preconditions.get("uid", ""),
+            preconditions.get("resourceVersion", ""),
+            bool(body.get("dryRun")) or call.dry_run,
+        )
+    except ValueError:
+        raise status.bad_request(f'gracePeriodSeconds: "{grace}" is not a number') from None

@@ -71,7 +71,7 @@ class Connection:
         if record:
             self.log.add(command)
         if check and status:
-            raise errors.CommandFailed(argv, status, stderr, node=self.name)
+            raise errors.CommandFailed(_readable(argv), status, stderr, node=self.name)
         return command
 
     def script(
@@ -143,6 +143,11 @@ class Connection:
 
 def _text(data: bytes) -> str:
     return data.decode(errors="replace")
+
+
+def _readable(argv: Sequence[str]) -> Sequence[str]:
+    """The words of a command, or where one is a whole script, how the command begins."""
+    return argv if "\n" not in "".join(argv) else (_short(argv),)
 
 
 def _short(argv: Sequence[str]) -> str:

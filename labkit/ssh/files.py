@@ -21,24 +21,26 @@ chmod "$2" "$new"
 mv -f "$new" "$1"
 """
 
+#: How cat, mv and tar say that there is no room, in lower case.
+_FULL = ("no space left", "quota exceeded", "wrote only")
+_FORBIDDEN = ("read-only file system", "permission denied", "a password is required")
 
-def explain_failure(
-    node: str, path: str, done: commands.Command
-) -> errors.ProviderError | errors.CommandFailed:
+
+def explain_failure(node: str, path: str, done: commands.Command) -> errors.ProviderError:
     """Say what kept `path` from being written on `node`."""
-    last = (done.stderr.strip().splitlines() or [f"status {done.exit_status}"])[-1]
-    lower = done.stderr.lower()
-    if "no space left" in lower or "quota exceeded" in lower:
+    first = (done.stderr.strip().splitlines() or [f"status {done.exit_status}"])[0]
+    said = done.stderr.lower()
+    if any(words in said for words in _FULL):
         return errors.ProviderError(
             f"the disk is full: {path} could not be written; what was there is unchanged",
             hint=f"make room (`labkit exec {node} -- df -h {path}` shows what is used), "
             "then `labkit up` again",
             node=node,
         )
-    if "read-only file system" in lower or "permission denied" in lower:
+    if any(words in said for words in _FORBIDDEN):
         return errors.ProviderError(
-            f"{path} could not be written: {last}",
+            f"{path} could not be written: {first}",
             hint="the SSH user must be root, or sudo must let it become root without a password",
             node=node,
         )
-    return errors.ProviderError(f"{path} could not be written: {last}", node=node)
+    return errors.ProviderError(f"{path} could not be written: {first}", node=node)

@@ -6,12 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import paramiko
 import pytest
 
 from labkit import errors
 from labkit.model import commands
-from labkit.ssh import config, connection, endpoint, files, keys, lean, session, wire
+from labkit.ssh import config, connection, endpoint, files, keys, lean, session
 
 
 def node(**changes: object) -> endpoint.Endpoint:
@@ -132,9 +131,3 @@ class TestLean:
         with lean.without("sys"):
             import sys as again
         assert again is sys
-
-    def test_what_is_offered_is_known_to_paramiko(self) -> None:
-        known = paramiko.Transport
-        assert set(wire._KEX) & set(known._preferred_kex)
-        assert set(wire._CIPHERS) <= set(known._preferred_ciphers)
-        assert set(wire._MACS) <= set(known._preferred_macs)

@@ -1,0 +1,122 @@
+# What labkit does on a machine, in the machine's own words. This text goes before every command
+# that looks at a machine's units or changes them; POSIX sh, run as root.
+#
+# A unit is a program that must run. Where systemd is PID 1 it is the service labkit-NAME; elsewhere
+# supervise.sh keeps it. Both write to /var/log/labkit/NAME.log and give the program the variable
+# LABKIT_REVISION, so that a running process itself tells which version of everything it started with.
+set -u
+run=/run/labkit log=/var/log/labkit services=/etc/systemd/system
+supervise=/var/lib/labkit/bin/supervise.sh
+if [ -d /run/systemd/system ]; then init=systemd; else init=none; fi
+
+# When process $1 began, in ticks since the machine booted. A pid and this name one process for ever.
+began() { { read -r stat <"/proc/$1/stat"; } 2>/dev/null && set -- ${stat##*) } && echo "${20}"; }
+
+is_alive() { [ "${1:-0}" -gt 1 ] && [ "$(began "$1")" = "$2" ]; }
+
+revision() { tr '\0' '\n' <"/proc/$1/environ" 2>/dev/null | sed -n 's/^LABKIT_REVISION=//p'; }
+
+# --- Looking ------------------------------------------------------------------------------------
+
+# look FILE...: the init system, every unit of ours, and each FILE's mode and hash.
+look() {
+    read -r up _ </proc/uptime
+    echo "init $init"
+    echo "uptime $up"
+    look_"$init"
+    [ $# -eq 0 ] || { stat -c 'mode %a %n' -- "$@"; sha256sum -- "$@"; } 2>/dev/null
+    return 0
+}
+
+# unit NAME STATE PID BEGAN RESTARTS REVISION
+look_none() {
+    for file in "$run"/*.pid; do
+        { read -r pid pid_began state child child_began restarts <"$file"; } 2>/dev/null || continue
+        name=${file##*/} name=${name%.pid}
+        is_alive "$pid" "$pid_began" || state=stopped
+        echo "unit $name $state $child $child_began $restarts $(revision "$pid")"
+    done
+}
+
+look_systemd() {
+    for file in "$services"/labkit-*.service; do
+        [ -f "$file" ] || continue
+        name=${file##*/labkit-} name=${name%.service} ActiveState='' MainPID=0 NRestarts=0
+        eval "$(systemctl show "labkit-$name" -p ActiveState -p MainPID -p NRestarts)"
+        case $ActiveState in
+            active | reloading) state=running ;;
+            activating) state=restarting ;;
+            *) state=stopped ;;
+        esac
+        echo "unit $name $state $MainPID $(began "$MainPID" || echo 0) $NRestarts $(revision "$MainPID")"
+    done
+}
+
+# --- Changing -----------------------------------------------------------------------------------
+
+# alone: one labkit at a time changes this machine; the lock goes with this shell.
+alone() {
+    mkdir -p "$run" "$log"
+    exec 8>"$run/lock"
+    flock -w 60 8 || { echo "another labkit is changing this machine" >&2; exit 75; }
+}
+
+# place FILE...: stdin is a tar archive that holds FILE.labkit-new for each. All of it has to be
+# there before the first file takes its name; a full disk or a broken connection changes nothing.
+place() {
+    if tar -C / -xpf - --no-same-owner; then
+        for file; do mv -f "$file.labkit-new" "$file" || exit 1; done
+    else
+        for file; do rm -f "$file.labkit-new"; done
+        exit 74
+    fi
+}
+
+# start NAME REVISION PROGRAM ARGUMENT...
+start() {
+    [ "$init" = none ] || { start_systemd "$1"; return; }
+    name=$1 LABKIT_REVISION=$2
+    export LABKIT_REVISION
+    stop "$name"
+    shift 2
+    [ ! -f "$log/$name.log" ] || [ "$(wc -c <"$log/$name.log")" -lt 8000000 ] ||
+        mv -f "$log/$name.log" "$log/$name.log.1"
+    # The substitution waits for the end of fd 3, which the supervisor closes when it has begun.
+    trouble=$(setsid sh "$supervise" "$name" "$@" 3>&1 8>&- </dev/null >>"$log/$name.log" 2>&1 &)
+    [ -z "$trouble" ] || { echo "$trouble" >&2; exit 1; }
+}
+
+start_systemd() {
+    systemctl daemon-reload
+    systemctl enable --quiet "labkit-$1" && systemctl restart "labkit-$1" || exit 1
+}
+
+# stop NAME: the supervisor, and the program by it; whoever does not obey for 5 s is killed.
+stop() {
+    [ "$init" = none ] || { systemctl disable --quiet --now "labkit-$1"; return; }
+    { read -r pid pid_began _ child child_began _ <"$run/$1.pid"; } 2>/dev/null || return 0
+    if is_alive "$pid" "$pid_began"; then
+        kill "$pid"
+        flock -w 5 "$run/$1.lock" true || {
+            { read -r _ _ _ child child_began _ <"$run/$1.pid"; } 2>/dev/null
+            ! is_alive "$child" "$child_began" || kill -KILL "$child"
+            flock -w 1 "$run/$1.lock" true || kill -KILL "$pid"
+        }
+    elif is_alive "$child" "$child_began"; then # somebody killed the supervisor alone
+        kill "$child"
+        timeout 5 tail -s 0.05 -f /dev/null --pid "$child" || kill -KILL "$child"
+    fi
+    rm -f "$run/$1.pid"
+}
+
+# remove NAME: stop it and forget how it is started.
+remove() {
+    stop "$1"
+    [ "$init" = none ] || { rm -f "$services/labkit-$1.service"; systemctl daemon-reload; }
+}
+
+# remove_all: nothing of ours stays.
+remove_all() {
+    for each in $(look | sed -n 's/^unit \([^ ]*\) .*/\1/p'); do remove "$each"; done
+    rm -rf /etc/labkit /var/lib/labkit "$log" "$run"
+}

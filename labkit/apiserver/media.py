@@ -1,8 +1,7 @@
 """What a client wants back, and what it has sent: the part of content negotiation that counts.
 
 Clients written in Go ask for protobuf first and take JSON as well; kubectl asks for tables first. A
-client that accepts nothing we speak gets 406, one that sends what we cannot read gets 415: at both,
-client-go falls back to JSON.
+client that accepts nothing we speak gets 406, one that sends what we cannot read gets 415.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from labkit.apiserver import status
 
 JSON = "application/json"
+PROTOBUF = "application/vnd.kubernetes.protobuf"
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
@@ -54,7 +54,11 @@ def check_json(header: str) -> None:
     """Raises ApiError 415 for a body that is not JSON. No header at all means JSON."""
     kind = header.partition(";")[0].strip().lower()
     if kind not in ("", JSON, "text/plain", "application/x-www-form-urlencoded"):
-        raise status.unsupported_media_type([JSON])
+        raise status.unsupported_media_type([JSON, PROTOBUF])
+
+
+def is_protobuf(header: str) -> bool:
+    return header.partition(";")[0].strip().lower() == PROTOBUF
 
 
 def parse_patch_type(header: str) -> str:

@@ -1,17 +1,18 @@
 """The shape of every object: which fields a struct has, and of what type each is.
 
-One notation serves everything that must know a kind's fields: decoding (a wrong type is an error,
-an unknown field a warning or an error), strategic merge patch (which lists merge, and by what key)
-and OpenAPI (what `kubectl apply` and `kubectl explain` read). A struct is its name on a line of
-its own, then its fields:
+One notation serves everything that must know a kind's fields: decoding from JSON (a wrong type is
+an error, an unknown field a warning or an error) and from protobuf, strategic merge patch (which
+lists merge, and by what key) and OpenAPI (what `kubectl apply` and `kubectl explain` read). A
+struct is its name on a line of its own, then its fields:
 
     ServicePort
-      appProtocol:string name:string nodePort:int32 port!:int32 targetPort:intstr
+      appProtocol:string#6 name:string#1 nodePort:int32#5 port!:int32#3 targetPort:intstr#4
 
-`name:type`; `!` after a name means that the field is required; `[]` before a type makes it a list,
-`{}` a map with string keys. `@key` after a list says that a strategic merge patch merges its items
-by that key; a bare `@` that it merges a list of plain values. A list without it is replaced as a
-whole.
+`name:type#number`, where the number is the field's in protobuf (`2.1`: field 1 of the struct
+embedded as field 2). After a name, `!` says that the field is required, `?` that a zero is not the
+same as no value. Before a type, `[]` makes it a list, `{}` a map with string keys. `@key` after a
+list says that a strategic merge patch merges its items by that key; a bare `@` that it merges
+plain values. A list without it is replaced as a whole.
 """
 
 from __future__ import annotations
@@ -38,9 +39,13 @@ class Field:
     name: str
     type: Type
     required: bool = False
+    #: A zero is a value of its own, other than none: `terminationGracePeriodSeconds: 0`.
+    zero_counts: bool = False
     #: None: a strategic merge patch replaces the list. "": it merges plain values. Else: by this
     #: key.
     merge_key: str | None = None
+    #: Where protobuf has it: a number, or the way through embedded structs.
+    numbers: tuple[int, ...] = ()
 
 
 #: A struct's fields by name.
@@ -67,13 +72,19 @@ def parse_structs(text: str) -> dict[str, Struct]:
 
 
 def parse_field(word: str) -> Field:
-    """Read one field: `ports:[]ServicePort@port`."""
+    """Read one field: `ports:[]ServicePort@port#1`."""
     name, _, rest = word.partition(":")
+    rest, _, numbers = rest.partition("#")
     type_text, at, key = rest.partition("@")
     shape = _SHAPES.get(type_text[:2], "one")
     bottom = type_text if shape == "one" else type_text[2:]
     return Field(
-        name.removesuffix("!"), Type(shape, bottom), name.endswith("!"), key if at else None
+        name.rstrip("!?"),
+        Type(shape, bottom),
+        required="!" in name,
+        zero_counts="?" in name,
+        merge_key=key if at else None,
+        numbers=tuple(int(number) for number in numbers.split(".") if number),
     )
 
 

@@ -13,6 +13,7 @@ from labkit.apiserver import (
     decode,
     media,
     patch,
+    protobuf,
     reading,
     registry,
     status,
@@ -93,11 +94,10 @@ def _modify(
 
 def _read_object(call: Call, struct: str) -> tuple[resources.Object, list[str]]:
     """The body as an object with known fields, and warnings about the others."""
-    media.check_json(call.content_type)
     version = call.kind.resource.version
     try:
-        value = decode.parse_json(call.body)
-    except decode.DecodeError as error:
+        value = _parse_body(call, struct)
+    except (decode.DecodeError, protobuf.ProtobufError) as error:
         raise status.bad_request(
             f"the object provided is unrecognized (must be of type {struct}): "
             f"couldn't get version/kind; {error}"
@@ -110,6 +110,13 @@ def _read_object(call: Call, struct: str) -> tuple[resources.Object, list[str]]:
             f'{struct} in version "{version}" cannot be handled as a {struct}: {error}'
         ) from error
     return decoded.object, _warnings(call, decoded)
+
+
+def _parse_body(call: Call, struct: str) -> Any:
+    if media.is_protobuf(call.content_type):
+        return protobuf.decode(call.body, struct)
+    media.check_json(call.content_type)
+    return decode.parse_json(call.body)
 
 
 def _check_kind(call: Call, value: Any, struct: str) -> None:
@@ -224,10 +231,9 @@ def _delete_options(call: Call) -> registry.DeleteOptions:
     """From the body, or from the query: either is allowed."""
     body: Mapping[str, Any] = {}
     if call.body:
-        media.check_json(call.content_type)
         try:
-            body = decode.decode(decode.parse_json(call.body), "DeleteOptions").object
-        except decode.DecodeError as error:
+            body = decode.decode(_parse_body(call, "DeleteOptions"), "DeleteOptions").object
+        except (decode.DecodeError, protobuf.ProtobufError) as error:
             raise status.bad_request(str(error)) from error
     grace: Any = body.get("gracePeriodSeconds", call.query.get("gracePeriodSeconds"))
     preconditions = body.get("preconditions") or {}

@@ -2,27 +2,27 @@
 
 STRUCTS = """
 ObjectMeta
-  annotations:{}string creationTimestamp:time deletionGracePeriodSeconds:int64
-  deletionTimestamp:time finalizers:[]string@ generateName:string generation:int64
-  labels:{}string managedFields:[]ManagedFieldsEntry name:string namespace:string
-  ownerReferences:[]OwnerReference@uid resourceVersion:string selfLink:string uid:string
+  annotations:{}string#12 creationTimestamp:time#8 deletionGracePeriodSeconds?:int64#10
+  deletionTimestamp:time#9 finalizers:[]string@#14 generateName:string#2 generation:int64#7
+  labels:{}string#11 managedFields:[]ManagedFieldsEntry#17 name:string#1 namespace:string#3
+  ownerReferences:[]OwnerReference@uid#13 resourceVersion:string#6 selfLink:string#4 uid:string#5
 ManagedFieldsEntry
-  apiVersion:string fieldsType:string fieldsV1:any manager:string operation:string
-  subresource:string time:time
+  apiVersion:string#3 fieldsType:string#6 fieldsV1:any#7 manager:string#1 operation:string#2
+  subresource:string#8 time:time#4
 OwnerReference
-  apiVersion!:string blockOwnerDeletion:bool controller:bool kind!:string name!:string
-  uid!:string
+  apiVersion!:string#5 blockOwnerDeletion?:bool#7 controller?:bool#6 kind!:string#1 name!:string#3
+  uid!:string#4
 LabelSelector
-  matchExpressions:[]LabelSelectorRequirement matchLabels:{}string
+  matchExpressions:[]LabelSelectorRequirement#2 matchLabels:{}string#1
 LabelSelectorRequirement
-  key!:string operator!:string values:[]string
+  key!:string#1 operator!:string#2 values:[]string#3
 Condition
-  lastTransitionTime!:time message!:string observedGeneration:int64 reason!:string
-  status!:string type!:string
+  lastTransitionTime!:time#4 message!:string#6 observedGeneration:int64#3 reason!:string#5
+  status!:string#2 type!:string#1
 DeleteOptions
-  apiVersion:string dryRun:[]string gracePeriodSeconds:int32
-  ignoreStoreReadErrorWithClusterBreakingPotential:bool kind:string orphanDependents:bool
-  preconditions:Preconditions propagationPolicy:string
+  apiVersion:string dryRun:[]string#5 gracePeriodSeconds?:int64#1
+  ignoreStoreReadErrorWithClusterBreakingPotential?:bool#6 kind:string orphanDependents?:bool#3
+  preconditions:Preconditions#2 propagationPolicy:string#4
 Preconditions
-  resourceVersion:string uid:string
+  resourceVersion:string#2 uid:string#1
 """

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from labkit import errors
-from labkit.deploy import certificates, health, install, plan, services
+from labkit.deploy import certificates, health, install, pki, plan, services
 from labkit.model import spec
 from labkit.ssh import connection, pool
 from tests.contracts import machine
@@ -22,6 +24,7 @@ ONE = services.Unit(
     ("/bin/sh", "-c", 'echo "$1|$2"; exec sleep 1000', "sh", "a b", "$HOME 100%"),
     {FILE: services.File(b"content", 0o600)},
 )
+CA_FILE = "/etc/labkit/pki/ca.crt"
 CA = services.File(certificates.make_authority("test")[0].encode())
 TWO = services.Unit("two", ("/bin/sleep", "1001"), {"/etc/labkit/two": services.File(b"2")})
 
@@ -230,19 +233,41 @@ class TestTrouble:
             assert install.unit_states(nodes, ["node1"]) == {"node1": {}}
 
 
+SERVER = """
+import http.server, ssl, sys
+class Ready(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == "/readyz" else 404)
+        self.end_headers()
+server = http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Ready)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain("/etc/labkit/pki/server.crt", "/etc/labkit/pki/server.key")
+server.socket = context.wrap_socket(server.socket, server_side=True)
+server.serve_forever()
+"""
+
+
 class TestHealth:
     LAB = spec.plan()
 
+    def test_a_server_that_answers(self, nodes: pool.Pool, tmp_path: Path) -> None:
+        secrets = pki.ensure_pki(tmp_path, self.LAB)
+        files = services.plan_api_server(self.LAB, secrets).files
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+        argv = ("/usr/bin/python3", "-c", SERVER, str(port))
+        ensure(nodes, services.Unit(services.API_SERVER, argv, files))
+        health.wait_for_api(nodes, self.LAB, timeout_s=10, port=port)
+
     def test_a_unit_that_ends_is_told_with_its_last_words(self, nodes: pool.Pool) -> None:
         argv = ("/bin/sh", "-c", "echo the disk is on fire; exit 1")
-        pki = {"/etc/labkit/pki/ca.crt": CA}
-        ensure(nodes, services.Unit(services.API_SERVER, argv, pki))
+        ensure(nodes, services.Unit(services.API_SERVER, argv, {CA_FILE: CA}))
         with pytest.raises(errors.ProviderError, match="the disk is on fire") as caught:
             health.wait_for_api(nodes, self.LAB, timeout_s=10, port=1)
         assert "supervise" not in str(caught.value)
 
     def test_a_unit_that_never_answers(self, nodes: pool.Pool) -> None:
-        pki = {"/etc/labkit/pki/ca.crt": CA}
-        ensure(nodes, services.Unit(services.API_SERVER, ("/bin/sleep", "1000"), pki))
+        argv = ("/bin/sleep", "1000")
+        ensure(nodes, services.Unit(services.API_SERVER, argv, {CA_FILE: CA}))
         with pytest.raises(errors.TimedOut, match=r"did not answer on port 1 within 0\.3 s"):
             health.wait_for_api(nodes, self.LAB, timeout_s=0.3, port=1)

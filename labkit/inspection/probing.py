@@ -6,11 +6,36 @@ waiting and no more than four commands on one node.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib.resources
+from collections.abc import Iterable, Sequence
 
 from labkit import errors
 from labkit.inspection import answers, collect, proof, ways
 from labkit.model import resources, spec
+
+#: So much later than the program on the node gives up, we give up on the connection.
+MARGIN_S = 10.0
+
+
+def wait_until_served(
+    machines: collect.Machines, nodes: Iterable[str], service: str, *, timeout_s: float
+) -> None:
+    """Return when kube-proxy on each of `nodes` serves `service` (`namespace/name`).
+
+    Raises TimedOut that names the nodes where it does not. Waits on the nodes themselves, for the
+    kernel's own word that rules have changed.
+    """
+    text = importlib.resources.files("labkit.inspection").joinpath("await_rules.py").read_text()
+    argv = ("/usr/bin/python3", "-I", "-S", "-c", text, service, f"{timeout_s:g}")
+    ended = machines.map(
+        nodes, lambda node: node.run(argv, check=False, timeout_s=timeout_s + MARGIN_S)
+    )
+    late = [name for name, command in ended.items() if command.exit_status]
+    if late:
+        raise errors.TimedOut(
+            f"kube-proxy on {', '.join(late)} does not serve {service} after {timeout_s:.0f} s",
+            hint=f"`labkit logs {late[0]}/kube-proxy` shows why",
+        )
 
 
 def send_ways(

@@ -1,6 +1,7 @@
-"""How a lab comes up: seven steps, each of which looks first and mends only what differs.
+"""How a lab comes up: eight steps, each of which looks first and mends only what differs.
 
-    machines -> programs on them -> API server -> nodes -> example -> its pods -> five requests
+    machines -> programs on them -> API server -> nodes -> example -> its pods -> its rules
+    -> five requests
 
 Run on a lab that is up, every step finds nothing to do. Run after a crash in the middle, each step
 goes on from what is there. Nothing here undoes a step: `down` does, whatever state it finds.
@@ -13,10 +14,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from labkit import errors
 from labkit.deploy import health, install, pki, services
 from labkit.inspection import collect, probing, proof, service
 from labkit.lab import api
-from labkit.model import events, example, resources
+from labkit.model import events, example, resources, spec
 from labkit.ssh import config as ssh_config
 from labkit.ssh import keys
 
@@ -37,8 +39,9 @@ class Result:
 
 def bring_up(lab: Lab, *, example: bool, observer: events.Observer, timeout_s: float) -> Result:
     """Do all steps within `timeout_s`."""
+    _check_what_is_fixed(lab)
     deadline = _Deadline(timeout_s)
-    progress = events.Progress(observer, total=7 if example else 4)
+    progress = events.Progress(observer, total=8 if example else 4)
     did: list[str] = []
     with progress.step("make the machines"):
         _ensure_keys(lab)
@@ -48,6 +51,7 @@ def bring_up(lab: Lab, *, example: bool, observer: events.Observer, timeout_s: f
         did += _ensure_programs(lab, progress)
     with progress.step("wait for the API server"):
         health.wait_for_api(lab.pool, lab.spec, timeout_s=deadline.left)
+        did += _retire_nodes(lab)
     with progress.step("wait for the nodes"):
         names = [node.name for node in lab.spec.cluster]
         lab.api.wait_for(resources.NODES, names, api.lacks_readiness, timeout_s=deadline.left)
@@ -71,6 +75,10 @@ def _show_example(
             namespace="default",
             timeout_s=deadline.left,
         )
+    with progress.step("wait for its rules"):
+        nodes = [node.name for node in lab.spec.cluster]
+        service_name = f"default/{example.NAME}"
+        probing.wait_until_served(lab.pool, nodes, service_name, timeout_s=deadline.left)
     with progress.step("send a request by each of the five ways in"):
         found = collect.read_objects(lab.api.client, example.NAME, "default")
         report = probing.send_ways(lab.pool, lab.spec, found.service, found.pods)
@@ -87,6 +95,35 @@ class _Deadline:
     def left(self) -> float:
         """Seconds left, and never none: a step whose state is right already needs no time."""
         return max(0.1, self._end - time.monotonic())
+
+
+def _check_what_is_fixed(lab: Lab) -> None:
+    """Raise ConfigError for a change of what the lab's objects already live by."""
+    if not lab.paths.spec.exists():
+        return
+    made = spec.from_json(json.loads(lab.paths.spec.read_text())).to_json()
+    wanted = lab.spec.to_json()
+    for key in ("provider", "network"):
+        if made[key] != wanted[key]:
+            raise errors.ConfigError(
+                f"the lab {lab.spec.name} was made with {key} {made[key]}; "
+                f"it cannot become {wanted[key]}",
+                hint="`labkit down --purge` forgets it and its objects; then `labkit up`",
+            )
+
+
+def _retire_nodes(lab: Lab) -> list[str]:
+    """Forget nodes that the lab has no more: their pods, which nobody runs now, and themselves."""
+    client = lab.api.client
+    known = {node.name for node in lab.spec.cluster}
+    nodes = [node["metadata"]["name"] for node in client.list(resources.NODES)["items"]]
+    gone = [name for name in nodes if name not in known]
+    for name in gone:
+        pods = client.list(resources.PODS, field_selector=f"spec.nodeName={name}")["items"]
+        for meta in (pod["metadata"] for pod in pods):
+            client.delete(resources.PODS, meta["name"], meta["namespace"], grace_s=0)
+        client.delete(resources.NODES, name)
+    return [f"removed {name}" for name in gone]
 
 
 def _ensure_keys(lab: Lab) -> None:

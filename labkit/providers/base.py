@@ -28,7 +28,8 @@ class Provider(Protocol):
     def ensure(self, progress: events.Progress) -> tuple[str, ...]:
         """Make every machine of the lab run; return the names of those that were (re)started.
 
-        Machines that run already are not disturbed. Raises ProviderError or NotSupported.
+        Machines that run already are not disturbed; machines that the lab no longer has are
+        ended. Raises ProviderError or NotSupported.
         """
 
     def machines(self) -> tuple[Machine, ...]:

@@ -69,7 +69,7 @@ def test_from_nothing_to_a_proxied_request(opened: lab.Lab) -> None:
     assert report.status.state == "running"
     assert report.ways
     assert report.ways.ok, repr(report.ways)
-    assert {(event.step, event.total) for event in seen} >= {(1, 7), (7, 7)}
+    assert {(event.step, event.total) for event in seen} >= {(1, 8), (8, 8)}
     assert all(event.state != "failed" for event in seen)
     again = opened.up()
     assert again.did == ()

@@ -93,7 +93,12 @@ class Holder:
             return {"nodes": {node.name: node.running for node in self._nodes.values()}}, []
 
     def _ensure(self, wanted: Sequence[wire.Message]) -> wire.Message:
-        """Start what does not run, all side by side; then wait for each one's `ready`."""
+        """Start what does not run, all side by side; then wait for each one's `ready`.
+
+        A machine that is not wanted any more is ended.
+        """
+        names = {spec["name"] for spec in wanted}
+        self._stop([name for name in self._nodes if name not in names])
         missing = [spec for spec in wanted if not self._runs(spec["name"])]
         self._stop([spec["name"] for spec in missing])
         started = [self._start(spec) for spec in missing]

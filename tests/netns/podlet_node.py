@@ -21,7 +21,7 @@ from labkit.model import resources, spec
 from labkit.model.resources import Object
 from tests.netns.isolation import run
 
-NODE_IP = IPv4Address("127.0.0.1")
+NODE_IP = IPv4Address("192.168.56.10")
 POD_NETWORK = IPv4Network("10.244.1.0/24")
 PYTHON = shutil.which("python3", path="/usr/bin:/usr/local/bin") or sys.executable
 FOLDER = Path("/run/test")
@@ -34,6 +34,10 @@ class Node:
 
     def __init__(self) -> None:
         FOLDER.mkdir()
+        run("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "wire")
+        run("ip", "address", "add", f"{NODE_IP}/24", "dev", "eth0")
+        for link in ("eth0", "wire"):
+            run("ip", "link", "set", link, "up")
         lab = spec.plan("podlet")
         self._pki = pki.ensure_pki(FOLDER / "pki", lab)
         self.archive = FOLDER / "podlet.pyz"
@@ -92,6 +96,18 @@ class Node:
     def wait_ready(self, name: str) -> Object:
         return self.wait_pod(name, is_ready)
 
+    def wait_node(self, good: Callable[[Object], object]) -> Object:
+        for event in watch.watch(self.config, resources.NODES, timeout_s=PATIENCE_S):
+            if event.type in ("ADDED", "MODIFIED") and good(event.object):
+                return event.object
+        raise AssertionError(self.log)
+
+    def wait_until(self, good: Callable[[], object]) -> None:
+        """For what the kernel tells nobody about."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not good():
+            assert time.monotonic() < deadline, self.log
+
     def delete_pod(self, name: str, grace_s: int | None = None) -> None:
         """Delete it and wait until it is gone."""
         obj = self.pod(name)
@@ -117,17 +133,22 @@ class Node:
         address = obj["status"]["podIP"]
         return json.loads(run("curl", "-sS", "--max-time", "5", f"http://{address}:{port}{path}"))
 
+    def stop_api(self) -> None:
+        self.api.kill()
+        self.api.wait()
+
+    def start_api(self) -> None:
+        self.api = self._start_api()
+
     def close(self) -> None:
         if self.podlet is not None and self.podlet.poll() is None:
             self.stop_podlet()
         self.cleanup()
         self.client.close()
-        self.api.terminate()
-        self.api.wait()
+        self.stop_api()
 
     def _kubeconfig(self, user: str) -> str:
-        text = self._pki.kubeconfig(user)
-        return text.replace(self._pki.server, "https://127.0.0.1:6443")
+        return self._pki.kubeconfig(user)
 
     def _podlet_argv(self, *flags: str) -> tuple[str, ...]:
         return (
@@ -141,8 +162,8 @@ class Node:
     def _start_api(self) -> subprocess.Popen[bytes]:
         keys = FOLDER / "pki"
         argv = (
-            *(sys.executable, "-m", "labkit.apiserver", "--bind-address", "127.0.0.1"),
-            *("--advertise-address", "127.0.0.1", "--data-dir", str(FOLDER / "api")),
+            *(sys.executable, "-m", "labkit.apiserver", "--bind-address", str(NODE_IP)),
+            *("--advertise-address", str(NODE_IP), "--data-dir", str(FOLDER / "api")),
             *("--tls-cert-file", str(keys / "server.crt")),
             *("--tls-private-key-file", str(keys / "server.key")),
             *("--client-ca-file", str(keys / "ca.crt")),

@@ -1,0 +1,53 @@
+"""`--cleanup`: afterwards the node is as if the podlet had never run. Only what is marked goes.
+
+The marks: the records in the run folder, the alias of a pod's wire, the protocol number of a route,
+and the bridge's name, which is ours on a node of ours.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import shutil
+
+from labkit.podlet import network, options, routes, runtime, state
+
+log = logging.getLogger(__name__)
+
+#: SIGKILL cannot be refused; what still stands after this is stuck in the kernel.
+_DEATH_S = 5.0
+
+
+def clean(given: options.Options) -> None:
+    """Remove every pod, the routes and the bridge. Also without records, and after any crash."""
+    wires = network.marked_pods()
+    for pod in state.load(given.state_dir):
+        wires[pod.veth] = pod.netns
+        for container in pod.containers:
+            if container.is_running:
+                runtime.kill(container.live_run)
+    for veth, netns in wires.items():
+        _end_all(network.pids_in(netns))
+        network.remove_pod(netns, veth)
+        (given.log_dir / f"{netns}.log").unlink(missing_ok=True)
+        log.info("removed the pod %s", netns)
+    shutil.rmtree(given.state_dir, ignore_errors=True)
+    routes.ensure({})
+    network.remove_node()
+
+
+def _end_all(pids: tuple[int, ...]) -> None:
+    """Kill, and wait until they are gone."""
+    for pid in pids:
+        try:
+            fd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        try:
+            os.kill(pid, 9)
+            select.select([fd], [], [], _DEATH_S)
+        except ProcessLookupError:
+            pass
+        finally:
+            os.close(fd)

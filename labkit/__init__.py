@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from labkit.version import __version__
+
 if TYPE_CHECKING:
     from labkit.lab import Lab
 
-__version__ = "0.1.0"
-__all__ = ["Lab", "open"]
+__all__ = ["Lab", "__version__", "open"]
 
 
 def open(name: str | None = None) -> Lab:  # noqa: A001 - the verb a notebook reads well with

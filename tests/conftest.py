@@ -14,8 +14,8 @@ import pytest
 def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty home for labs. Its path is short: a Unix socket's may have 108 bytes."""
     folder = Path(tempfile.mkdtemp(prefix="lk"))
-    for name, variable in (("state", "XDG_STATE_HOME"), ("run", "XDG_RUNTIME_DIR")):
+    for name in ("STATE_HOME", "RUNTIME_DIR"):
         (folder / name).mkdir(mode=0o700)
-        monkeypatch.setenv(variable, str(folder / name))
+        monkeypatch.setenv(f"XDG_{name}", str(folder / name))
     yield folder
     shutil.rmtree(folder)

@@ -10,10 +10,10 @@ import platform
 from collections.abc import Iterator
 from typing import Any
 
-import labkit
 from labkit.apiserver import kinds
 from labkit.apiserver.kinds import kind as kind_module
 from labkit.model import resources
+from labkit.version import __version__
 
 #: The release whose API is spoken, as far as it is spoken.
 MINOR = 32
@@ -25,7 +25,7 @@ def version() -> dict[str, str]:
     return {
         "major": "1",
         "minor": str(MINOR),
-        "gitVersion": f"v1.{MINOR}.0+labkit.{labkit.__version__}",
+        "gitVersion": f"v1.{MINOR}.0+labkit.{__version__}",
         "gitCommit": "",
         "gitTreeState": "clean",
         "buildDate": "1970-01-01T00:00:00Z",

@@ -104,9 +104,26 @@ def plan_merge_patch(original: Object, wanted: Object, current: Object) -> Objec
             inner = plan_merge_patch(before if isinstance(before, dict) else {}, value, have)
             if inner:
                 patch[key] = inner
-        elif value != have:
+        elif value != have and not _is_defaulted(original.get(key), value, have):
             patch[key] = value
     return patch
+
+
+def _is_defaulted(original: Any, wanted: Any, current: Any) -> bool:
+    """Tell whether a list is as wanted but for fields that the server filled in.
+
+    It is not when the manifest once said more than it does now: then those fields have to go.
+    """
+    both = isinstance(wanted, list) and isinstance(current, list)
+    return both and _includes(current, wanted) and (original is None or _includes(wanted, original))
+
+
+def _includes(whole: Any, part: Any) -> bool:
+    if isinstance(whole, dict) and isinstance(part, dict):
+        return all(key in whole and _includes(whole[key], part[key]) for key in part)
+    if isinstance(whole, list) and isinstance(part, list):
+        return len(whole) == len(part) and all(map(_includes, whole, part))
+    return bool(whole == part)
 
 
 def apply(client: http.Client, obj: Object) -> reports.Applied:

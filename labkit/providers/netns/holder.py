@@ -155,10 +155,14 @@ class Holder:
 
 
 def _wire_up(name: str, address: str, prefix: str, gateway: str) -> None:
-    """Make the machine's net namespace and plug its eth0 into the lab's switch."""
+    """Make the machine's net namespace and plug its eth0 into the lab's switch.
+
+    The MAC belongs to the address: neighbours of a machine that was restarted know it already.
+    """
+    mac = "02:00:" + ":".join(f"{int(byte):02x}" for byte in address.split("."))
     _ip(
         f"netns add {name}",
-        f"link add {name} type veth peer name eth0 netns {name}",
+        f"link add {name} type veth peer name eth0 address {mac} netns {name}",
         f"link set {name} master {BRIDGE} up",
     )
     _ip(

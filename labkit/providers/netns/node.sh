@@ -27,10 +27,11 @@ mount -t tmpfs -o mode=1777 tmpfs /tmp
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir /run/netns /run/sshd /run/lock
 
+# -r: a connection is served by a copy of sshd, not by sshd started anew, which takes 8 ms longer.
 # sshd writes its pid when it has bound its port. The pid file is a pipe, so that reading it waits
 # for exactly that; an sshd that ends before it gets there says so itself.
 serve() {
-    /usr/sbin/sshd -D -e </dev/null >>/var/log/sshd.log 2>&1 || true
+    /usr/sbin/sshd -D -e -r </dev/null >>/var/log/sshd.log 2>&1 || true
     if [ -p /run/sshd.pid ]; then echo ended >/run/sshd.pid; fi
 }
 

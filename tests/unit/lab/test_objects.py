@@ -96,6 +96,19 @@ def test_lists_are_replaced_whole() -> None:
     assert objects.plan_merge_patch({}, {"a": [1, 2]}, {"a": [1]}) == {"a": [1, 2]}
 
 
+def test_what_the_server_filled_in_is_no_difference() -> None:
+    wanted = {"ports": [{"port": 80}]}
+    current = {"ports": [{"port": 80, "protocol": "TCP"}]}
+    assert objects.plan_merge_patch(wanted, wanted, current) == {}
+    assert objects.plan_merge_patch({}, wanted, current) == {}
+
+
+def test_a_field_that_left_an_element_of_a_list_leaves_the_object() -> None:
+    original = {"ports": [{"port": 80, "nodePort": 30080}]}
+    wanted = {"ports": [{"port": 80}]}
+    assert objects.plan_merge_patch(original, wanted, original) == wanted
+
+
 values = st.recursive(
     st.integers() | st.text(max_size=3),
     lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3),

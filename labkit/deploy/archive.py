@@ -42,7 +42,7 @@ class Recipe:
     distributions: tuple[str, ...] = ()
 
 
-_COMMON = ("__init__.py", "errors.py", "model")
+_COMMON = ("__init__.py", "version.py", "errors.py", "model")
 
 RECIPES: Mapping[Role, Recipe] = {
     "agent": Recipe("labkit.agent.main", (*_COMMON, "client", "agent")),

@@ -48,7 +48,7 @@ def command(
             raise _reason(current, error) from error
         output.show(report, current.output)
         output.note(next_steps(lab.spec.name, example=example))
-    return 0
+    return 0 if report.ways is None or report.ways.ok else 1
 
 
 def _ensure_packages(current: session.Session) -> None:

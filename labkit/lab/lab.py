@@ -65,7 +65,7 @@ class Lab:
 
     @property
     def api(self) -> api.Api:
-        """The API server, as the lab's admin. Raises ProviderError for a lab never started."""
+        """The API server, as the lab's admin. Raises NothingMatched for a lab never started."""
         if self._api is None:
             if not self.paths.kubeconfig.exists():
                 raise self._not_started()
@@ -120,7 +120,12 @@ class Lab:
         return reports.DownReport(self.spec.name, was_running, purge, seconds)
 
     def status(self) -> reports.LabStatus:
-        """Look at every machine and the services on it. Never raises for a lab that is down."""
+        """Look at every machine and the services on it, also of a lab that is down.
+
+        Raises NothingMatched for a lab that was never started.
+        """
+        if not self.paths.spec.exists():
+            raise self._not_started()
         machines = {each.name: each for each in self.provider.machines()}
         running = [
             node.name for node in self.spec.cluster if machines[node.name].state == "running"
@@ -226,8 +231,8 @@ class Lab:
         return objects.find_pod(self.api.client, target, [node.name for node in self.spec.nodes])
 
     def _not_started(self) -> errors.LabkitError:
-        return errors.ProviderError(
-            f"the lab {self.spec.name} has not been started", hint="`labkit up` starts it"
+        return errors.NothingMatched(
+            f"there is no lab {self.spec.name}", hint="`labkit up` makes it, `labkit ls` lists labs"
         )
 
 

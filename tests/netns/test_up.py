@@ -93,10 +93,10 @@ def test_inspect_shows_the_four_chains_with_the_packets_of_the_requests(opened: 
         "KUBE-NODEPORT-CONTAINER",
         "KUBE-NODEPORT-HOST",
     }
-    assert {node["node"] for node in seen["nodes"]} == {"control", "node1", "node2"}
+    assert {node["name"] for node in seen["nodes"]} == {"control", "node1", "node2"}
     one = opened.inspect(example.NAME, node="node1")
     assert "30062" in repr(one)
-    assert "node2" not in [node["node"] for node in one.to_json()["nodes"]]
+    assert [node["name"] for node in one.to_json()["nodes"]] == ["node1"]
 
 
 def test_down_keeps_the_objects_and_purge_forgets_them(opened: lab.Lab) -> None:
@@ -267,7 +267,7 @@ def test_kubectl_ssh_scp_and_exec_reach_the_lab(opened: lab.Lab, tmp_path: Path)
     assert labkit("ssh", "--name", "t", "node2", "--", "cat", "/root/note").stdout == "hello"
     inside = labkit("exec", "--name", "t", "app1-1", "--", "ip", "-br", "-4", "address")
     assert "10.244." in inside.stdout, inside.stderr
-    assert "10.244" in labkit("logs", "--name", "t", "node1/podlet").stdout or True
+    assert "app1" in labkit("logs", "--name", "t", "node1/kube-proxy").stdout
 
 
 def test_an_unknown_image_is_a_clear_event_and_not_a_hang(opened: lab.Lab) -> None:

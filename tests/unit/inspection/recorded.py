@@ -104,7 +104,9 @@ class FakeConnection:
         self.ran: list[tuple[str, ...]] = []
         self._answers = iter(answers)
 
-    def run(self, argv: Sequence[str], *, check: bool = True) -> commands.Command:
+    def run(
+        self, argv: Sequence[str], *, timeout_s: float = 30, check: bool = True
+    ) -> commands.Command:
         self.ran.append(tuple(argv))
         answer = next(self._answers)
         if isinstance(answer, Exception):

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from labkit.inspection import answers, probing, proof, ways
+from labkit import errors
+from labkit.inspection import answers, await_rules, probing, proof, ways
 from labkit.model import commands, resources, spec
 from labkit.podlet import echo
 from tests.unit.inspection import recorded
@@ -255,3 +256,18 @@ def test_a_machine_sends_its_requests_in_order() -> None:
         "http://192.168.56.11:30062/",
     ]
     assert machines.connections["client"].ran[0][-1] == ways.MEASURED
+
+
+def test_nodes_that_do_not_serve_in_time_are_named() -> None:
+    machines = recorded.FakePool(
+        {"node1": [printed("")], "node2": [printed("", exit_status=await_rules.LATE)]}
+    )
+    with pytest.raises(errors.TimedOut, match="kube-proxy on node2 does not serve") as caught:
+        probing.wait_until_served(machines, ["node1", "node2"], "default/app1", timeout_s=3)
+    assert "labkit logs node2/kube-proxy" in caught.value.hint
+
+
+def test_nodes_that_serve_are_waited_for_on_themselves() -> None:
+    machines = recorded.FakePool({"node1": [printed("")]})
+    probing.wait_until_served(machines, ["node1"], "default/app1", timeout_s=3)
+    assert machines.connections["node1"].ran[0][-2:] == ("default/app1", "3")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from labkit import errors
-from labkit.client import config, http, watch
+from labkit.client import config, watch, wire
 from labkit.lab import api
 from labkit.model import resources
 
@@ -45,7 +45,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> list[watch.WatchEvent]:
 
 def waiter(*items: dict[str, Any]) -> api.Api:
     client: Any = FakeClient(*items)
-    return api.Api(config.ClientConfig("https://192.0.2.1:6443"), http.wire.dial_tcp, client)
+    return api.Api(config.ClientConfig("https://192.0.2.1:6443"), wire.dial_tcp, client)
 
 
 def test_what_is_ready_already_is_not_waited_for(script: list[watch.WatchEvent]) -> None:

@@ -45,8 +45,9 @@ class Host:
         """Make the node's network, then tell the API server that the node is there."""
         self._ensure_network()
         ours = self._render()
-        self._outbox.put("registration", lambda client: node.register(client, ours))
+        # The address first: as soon as the node is registered, pods may come that need it.
         self._outbox.put("API service", self._fetch_api_service)
+        self._outbox.put("registration", lambda client: node.register(client, ours))
         self._schedule_heartbeat()
 
     def take_nodes(self, change: watch.Change) -> None:
@@ -100,11 +101,15 @@ class Host:
 
     def _fetch_api_service(self, client: http.Client) -> None:
         """Ask where pods find the API server; runs on the outbox's thread."""
-        spec = client.get(resources.SERVICES, "kubernetes", "default")["spec"]
-        env = {
-            "KUBERNETES_SERVICE_HOST": str(spec["clusterIP"]),
-            "KUBERNETES_SERVICE_PORT": str(spec["ports"][0]["port"]),
-        }
+        try:
+            spec = client.get(resources.SERVICES, "kubernetes", "default")["spec"]
+        except errors.NotFound:
+            env = {}
+        else:
+            env = {
+                "KUBERNETES_SERVICE_HOST": str(spec["clusterIP"]),
+                "KUBERNETES_SERVICE_PORT": str(spec["ports"][0]["port"]),
+            }
         self._loop.post(lambda: self._take_api_service(env))
 
 

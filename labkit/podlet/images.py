@@ -9,13 +9,12 @@ pull it. The same goes for what a pod may ask of a real kubelet and not of this 
 
 from __future__ import annotations
 
-import os.path
+import pathlib
 import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-import labkit
 from labkit.model.resources import Object
 
 ECHO = "labkit/echo"
@@ -74,23 +73,31 @@ def repository(image: str) -> str:
 
 def plan_argv(container: Object, env: Mapping[str, str]) -> tuple[str, ...]:
     """Choose the program and its arguments: `command` replaces the image's own, `args` follow."""
-    command = tuple(container.get("command") or ()) or echo_argv(container.get("ports") or ())
+    command = tuple(container.get("command") or ()) or echo_argv(ports_of(container))
     written = (*command, *(container.get("args") or ()))
     return tuple(expand(word, env) for word in written)
 
 
-def echo_argv(ports: Iterable[Object]) -> tuple[str, ...]:
-    """The echo on every declared port; with none declared on 8080, by TCP and UDP."""
-    wanted = [f"{port['containerPort']}/{port.get('protocol') or 'TCP'}" for port in ports]
-    wanted = [port for port in wanted if port.endswith(("/TCP", "/UDP"))]
-    return (*own_program(), "echo", *(wanted or (f"{DEFAULT_PORT}/TCP", f"{DEFAULT_PORT}/UDP")))
+def ports_of(container: Object) -> tuple[tuple[int, str], ...]:
+    """Number and protocol of each port: what the container declares, else what the image has."""
+    declared = tuple(
+        (int(port["containerPort"]), port.get("protocol") or "TCP")
+        for port in container.get("ports") or ()
+    )
+    is_echo = repository(container.get("image", "")) == ECHO
+    return declared or (((DEFAULT_PORT, "TCP"), (DEFAULT_PORT, "UDP")) if is_echo else ())
+
+
+def echo_argv(ports: Iterable[tuple[int, str]]) -> tuple[str, ...]:
+    served = (f"{number}/{protocol}" for number, protocol in ports if protocol in ("TCP", "UDP"))
+    return (*own_program(), "echo", *served)
 
 
 def own_program() -> tuple[str, ...]:
     """How this very program is started once more: from its archive, or from the sources."""
-    root = os.path.dirname(os.path.dirname(os.path.abspath(labkit.__file__)))  # noqa: PTH100, PTH120
-    if os.path.isfile(root):  # noqa: PTH113 - pathlib is slower, and this is all
-        return (sys.executable, "-I", "-S", root)
+    root = pathlib.Path(__file__).absolute().parents[2]
+    if root.is_file():
+        return (sys.executable, "-I", "-S", str(root))
     return ("env", f"PYTHONPATH={root}", sys.executable, "-S", "-m", "labkit.podlet")
 
 

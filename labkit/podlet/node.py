@@ -10,7 +10,6 @@ import logging
 import os
 import time
 
-import labkit
 from labkit import errors
 from labkit.client import http
 from labkit.model import resources
@@ -120,7 +119,7 @@ def _info() -> Object:
         "bootID": _first_line("/proc/sys/kernel/random/boot_id"),
         "kernelVersion": os.uname().release,
         "osImage": _os_name(),
-        "containerRuntimeVersion": f"labkit://{labkit.__version__}",
+        "containerRuntimeVersion": "labkit://1.32.0",
         "kubeletVersion": KUBELET_VERSION,
         "kubeProxyVersion": "",
         "operatingSystem": "linux",

@@ -3,7 +3,7 @@
     httpGet      GET answers with a status from 200 to 399
     tcpSocket    a connection is accepted
     exec         a command, run inside the container, ends with 0
-    listen       the first declared TCP port is open: for containers that have no readinessProbe.
+    listen       the first TCP port is open: for containers that have no readinessProbe.
                  Nobody is asked for this; the kernel's own table in /proc says it.
 
 A verdict changes only after `failureThreshold` failures, or `successThreshold` successes, in a row.
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from labkit.model.resources import Object
-from labkit.podlet import network, runtime, state
+from labkit.podlet import images, network, runtime, state
 
 Kind = Literal["Readiness", "Liveness"]
 Way = Literal["httpGet", "tcpSocket", "exec", "listen"]
@@ -75,9 +75,9 @@ def parse_probes(container: Object) -> tuple[Probe, ...]:
     if container.get("readinessProbe"):
         found.append(_parse("Readiness", container["readinessProbe"], container))
     else:
-        ports = [port for port in container.get("ports") or () if _is_tcp(port)]
+        ports = [number for number, protocol in images.ports_of(container) if protocol == "TCP"]
         if ports:
-            found.append(Probe("Readiness", "listen", port=ports[0]["containerPort"]))
+            found.append(Probe("Readiness", "listen", port=ports[0]))
     return tuple(found)
 
 
@@ -159,10 +159,6 @@ def _port_number(port: int | str, container: Object) -> int:
         if declared.get("name") == port:
             return int(declared["containerPort"])
     return int(port) if port.isdigit() else 0
-
-
-def _is_tcp(port: Object) -> bool:
-    return (port.get("protocol") or "TCP") == "TCP"
 
 
 def _pause(probe: Probe, tally: Tally, now: float, *, good: bool) -> float:

@@ -49,15 +49,18 @@ class Worker:
         self._prober = prober.Prober(on, self._take_probe)
         self._wanted: dict[str, Object] = {}
         self._absent: set[str] = set()
-        self._knows_all = False
+        self._knows_pods = False
+        self._knows_api_service = False
 
     def adopt(self) -> None:
         """Take over the pods of an earlier podlet. They are left alone until the API has spoken."""
         self._deeds.adopt()
 
     def take_api_service(self, env: Mapping[str, str]) -> None:
-        """What containers are told of the API server, from now on."""
+        """What containers are told of the API server. Until it is known none is started."""
         self._deeds.api_service = env
+        self._knows_api_service = True
+        self._sync_all()
 
     def take_pods(self, change: watch.Change) -> None:
         """Take in what the API server says about the pods bound to this node."""
@@ -70,11 +73,10 @@ class Worker:
         known = {*self._wanted, *(pod.uid for pod in self._records)}
         self._absent = known - fresh.keys()
         self._wanted |= fresh
-        self._knows_all = True
+        self._knows_pods = True
         for obj in fresh.values():
             self._reporter.has_seen(obj)
-        for uid in [*self._absent, *fresh]:
-            self.sync(uid)
+        self._sync_all()
 
     def _take_change(self, kind: watch.EventType, obj: Object) -> None:
         uid = obj["metadata"]["uid"]
@@ -129,9 +131,15 @@ class Worker:
             self._deeds.terminate(wanted, uid, end)
         self.sync(uid)
 
+    def _sync_all(self) -> None:
+        """Those that are gone first: they leave addresses and names to others."""
+        known = {*self._wanted, *(pod.uid for pod in self._records)}
+        for uid in sorted(known, key=lambda uid: uid not in self._absent):
+            self.sync(uid)
+
     def sync(self, uid: str) -> None:
         """Do all that can be done for this pod now, and say when to look again."""
-        if not self._knows_all:
+        if not (self._knows_pods and self._knows_api_service):
             return
         try:
             while actions := self._plan(uid):

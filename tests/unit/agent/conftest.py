@@ -62,6 +62,8 @@ class Bench:
         self._proxies.clear()
 
     def close(self) -> None:
+        """A connection is over when both ends have said so: that may take a moment."""
+        self.running.until(lambda: self.tally.active_connections == 0)
         self.close_proxies()
         self.running.close()
         self.door.close()

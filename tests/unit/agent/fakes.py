@@ -180,7 +180,7 @@ class RunningLoop:
 
     def __init__(self) -> None:
         self.loop = event_loop.Loop()
-        self._thread = threading.Thread(target=self.loop.run)
+        self._thread = threading.Thread(target=self.loop.run, daemon=True)
         self._thread.start()
 
     def do(self, work: Callable[[], Any]) -> Any:
@@ -246,6 +246,14 @@ def tcp_pod(
     finally:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
+
+
+def ask(client: socket.socket, address: tuple[str, int]) -> bytes:
+    """One byte there and one back. A reset may come so soon that connect() itself meets it."""
+    client.settimeout(5)
+    client.connect(address)
+    client.sendall(b"x")
+    return client.recv(1)
 
 
 def echo_all(connection: socket.socket) -> None:

@@ -10,7 +10,7 @@ import logging
 import os
 import time
 
-from labkit import errors
+from labkit import errors, version
 from labkit.client import http
 from labkit.model import resources
 from labkit.model.resources import Object
@@ -119,7 +119,7 @@ def _info() -> Object:
         "bootID": _first_line("/proc/sys/kernel/random/boot_id"),
         "kernelVersion": os.uname().release,
         "osImage": _os_name(),
-        "containerRuntimeVersion": "labkit://1.32.0",
+        "containerRuntimeVersion": f"labkit://{version.__version__}",
         "kubeletVersion": KUBELET_VERSION,
         "kubeProxyVersion": "",
         "operatingSystem": "linux",

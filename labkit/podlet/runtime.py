@@ -28,14 +28,11 @@ from labkit.podlet import network, state
 
 log = logging.getLogger(__name__)
 
-#: Pid 1: a shell that is there for its trap, and for the status that it leaves in a file.
+#: Pid 1: a shell that outlives the program, to leave its exit status in a file. It forks just once.
 INIT = r"""
-hostname "$1"; exit_file=$2; cd "$3" || exit 126; shift 3
-trap 'kill -TERM "$child" 2>/dev/null' TERM
-"$@" & child=$!
-wait "$child"; status=$?
-while kill -0 "$child" 2>/dev/null; do wait "$child"; status=$?; done
-echo "$status" >"$exit_file"
+(hostname "$1"; cd "$2" || exit 126; shift 3; exec "$@")
+status=$?
+echo "$status" >"$3"
 exit "$status"
 """
 #: The exit status of what was killed before it could leave one: 128 + SIGKILL, as shells say it.
@@ -52,7 +49,7 @@ def plan_command(
     return (
         *("nsenter", f"--net={network.NETNS_FOLDER / pod.netns}", "--"),
         *("unshare", "--uts", "--pid", "--fork", "--kill-child", *proc, "--"),
-        *("/bin/sh", "-c", INIT, "init", pod.name[:_HOST_NAME_MAX], exit_file, folder or "/"),
+        *("/bin/sh", "-c", INIT, "init", pod.name[:_HOST_NAME_MAX], folder, exit_file),
         *argv,
     )
 
@@ -92,10 +89,14 @@ def can_mount_proc() -> bool:
 
 def init_pid(run: state.Run) -> int:
     """Pid 1 of the container, as the node counts; 0 while it has none (yet)."""
-    with contextlib.suppress(OSError, ValueError):
-        path = pathlib.Path(f"/proc/{run.pid}/task/{run.pid}/children")
-        return int(path.read_text().split()[0]) if state.is_alive(run) else 0
-    return 0
+    return _child_of(run.pid) if state.is_alive(run) else 0
+
+
+def program_pid(run: state.Run) -> int:
+    """The program itself; 0 until it has begun: until then pid 1's child is a fork of pid 1."""
+    init = init_pid(run)
+    program = _child_of(init) if init else 0
+    return program if program and _words_of(program) != _words_of(init) else 0
 
 
 def enter(pid: int) -> tuple[str, ...]:
@@ -105,9 +106,9 @@ def enter(pid: int) -> tuple[str, ...]:
 
 def terminate(run: state.Run) -> None:
     """Ask the program to end. What has not begun yet is ended at once."""
-    pid = init_pid(run)
-    if pid:
-        _send(pid, signal.SIGTERM)
+    program = program_pid(run)
+    if program:
+        _send(program, signal.SIGTERM)
     else:
         kill(run)
 
@@ -139,12 +140,20 @@ def take_exit_code(run: state.Run, exit_file: str) -> int:
 
 def find(netns: str, exit_file: str) -> int:
     """The process started with `exit_file`, where a podlet died before it could note the pid."""
-    for pid in sorted(network.pids_in(netns)):
-        with contextlib.suppress(OSError):
-            words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-            if exit_file.encode() in words:
-                return pid
+    pids = sorted(network.pids_in(netns))
+    return next((pid for pid in pids if exit_file.encode() in _words_of(pid)), 0)
+
+
+def _child_of(pid: int) -> int:
+    with contextlib.suppress(OSError, IndexError):
+        return int(pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
     return 0
+
+
+def _words_of(pid: int) -> list[bytes]:
+    with contextlib.suppress(OSError):
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    return []
 
 
 def _send(pid: int, number: signal.Signals) -> None:

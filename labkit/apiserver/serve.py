@@ -32,8 +32,9 @@ logger = logging.getLogger(__name__)
 #: Idle connections are kept this long: kubectl opens a new one for each command, agents keep
 #: theirs.
 KEEP_ALIVE_S = 120
-#: After this long an unfinished request is cut off at the end of the process.
-GRACE_S = 3
+#: At the end of the process, every connection that is not closed after this long is cut off: a peer
+#: that does not answer TLS's goodbye, or does not finish its request.
+LINGER_S = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,10 @@ class Protocol(h11_impl.H11Protocol):
         if certificate:
             user = authn.user_of_certificate(certificate["subject"])
             self.app_state = {**self.app_state, "certificate_user": user}
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        self.loop.call_later(LINGER_S, self.transport.abort)
 
 
 class Server(uvicorn.Server):
@@ -177,6 +182,6 @@ def _configure(application: Any, tls: ssl.SSLContext) -> uvicorn.Config:
         proxy_headers=False,
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=GRACE_S,
+        timeout_graceful_shutdown=1,
         ssl_context_factory=lambda _, __: tls,
     )

@@ -206,7 +206,7 @@ def _validate_port(
     by_name = isinstance(target, str)
     complaints = validation.port_name(target) if by_name else validation.port_number(target)
     report.check(f"{path}.targetPort", target, complaints)
-    if port.get("nodePort") and not has_node_ports(spec):
+    if port.get("nodePort") and spec["type"] in ("ClusterIP", "ExternalName"):
         detail = f"may not be used when `type` is '{spec['type']}'"
         report.forbidden(f"{path}.nodePort", detail)
 

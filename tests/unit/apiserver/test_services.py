@@ -1,0 +1,272 @@
+"""Services: defaults, rules, and what an update may change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from labkit import errors
+from labkit.apiserver import registry
+from labkit.apiserver.kinds import services
+from labkit.model import resources
+from tests.unit.apiserver import cluster
+
+
+def create(objects: registry.Registry, **spec: Any) -> resources.Object:
+    obj = cluster.service("a", **spec)
+    return dict(objects.create(services.KIND, "default", obj).object["spec"])
+
+
+def update(objects: registry.Registry, **changes: Any) -> resources.Object:
+    """Like a PUT of a manifest: what is None is left out."""
+
+    def modify(old: resources.Object) -> resources.Object:
+        spec = {**old["spec"], **changes}
+        return {**old, "spec": {k: v for k, v in spec.items() if v is not None}}
+
+    return dict(objects.update(services.KIND, "default", "a", modify).object["spec"])
+
+
+def test_defaults_of_a_node_port_service(objects: registry.Registry) -> None:
+    spec = create(objects, ports=[{"port": 80, "nodePort": 30080}])
+    address = spec.pop("clusterIP")
+    assert spec == {
+        "type": "NodePort",
+        "selector": {"name": "app1"},
+        "ports": [{"port": 80, "nodePort": 30080, "protocol": "TCP", "targetPort": 80}],
+        "sessionAffinity": "None",
+        "clusterIPs": [address],
+        "ipFamilies": ["IPv4"],
+        "ipFamilyPolicy": "SingleStack",
+        "internalTrafficPolicy": "Cluster",
+        "externalTrafficPolicy": "Cluster",
+    }
+
+
+def test_affinity_gets_its_three_hours(objects: registry.Registry) -> None:
+    spec = create(objects, sessionAffinity="ClientIP")
+    assert spec["sessionAffinityConfig"] == {"clientIP": {"timeoutSeconds": 10800}}
+    assert "sessionAffinityConfig" not in update(objects, sessionAffinity="None")
+
+
+def test_a_load_balancer_has_node_ports_unless_told_otherwise(objects: registry.Registry) -> None:
+    spec = create(objects, type="LoadBalancer", ports=[{"port": 80}])
+    assert spec["ports"][0]["nodePort"]
+    assert spec["allocateLoadBalancerNodePorts"] is True
+
+
+INVALID: list[tuple[dict[str, Any], str]] = [
+    ({"ports": []}, "spec.ports: Required value"),
+    (
+        {"type": "Nodeport"},
+        (
+            'spec.type: Unsupported value: "Nodeport": supported values: '
+            '"ClusterIP", "ExternalName", "LoadBalancer", "NodePort"'
+        ),
+    ),
+    (
+        {"ports": [{"port": 0, "targetPort": 1}]},
+        "spec.ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive",
+    ),
+    (
+        {"ports": [{"port": 80, "targetPort": 70000}]},
+        "spec.ports[0].targetPort: Invalid value: 70000: must be between 1 and 65535, inclusive",
+    ),
+    (
+        {"ports": [{"port": 80, "targetPort": "no_such"}]},
+        (
+            'spec.ports[0].targetPort: Invalid value: "no_such": must contain only alpha-numeric '
+            "characters (a-z, 0-9), and hyphens (-)"
+        ),
+    ),
+    (
+        {"ports": [{"port": 80, "protocol": "HTTP"}]},
+        'spec.ports[0].protocol: Unsupported value: "HTTP": supported values: "SCTP", "TCP", "UDP"',
+    ),
+    (
+        {"ports": [{"name": "a", "port": 80}, {"port": 81}]},
+        "spec.ports[1].name: Required value",
+    ),
+    (
+        {"ports": [{"name": "a", "port": 80}, {"name": "a", "port": 81}]},
+        'spec.ports[1].name: Duplicate value: "a"',
+    ),
+    (
+        {"ports": [{"name": "a", "port": 80}, {"name": "b", "port": 80}]},
+        (
+            'spec.ports[1]: Duplicate value: core.ServicePort{Name:"", Protocol:"TCP", '
+            "AppProtocol:(*string)(nil), Port:80, TargetPort:intstr.IntOrString{Type:0, IntVal:0, "
+            'StrVal:""}, NodePort:0}'
+        ),
+    ),
+    (
+        {"type": "ClusterIP"},
+        "spec.ports[0].nodePort: Forbidden: may not be used when `type` is 'ClusterIP'",
+    ),
+    (
+        {"clusterIP": "None"},
+        (
+            'spec.clusterIPs[0]: Invalid value: "None": '
+            "may not be set to 'None' for NodePort services"
+        ),
+    ),
+    (
+        {"clusterIP": "10.96"},
+        (
+            'spec.clusterIPs[0]: Invalid value: "10.96": must be a valid IP address, '
+            "(e.g. 10.9.8.7 or 2001:db8::ffff)"
+        ),
+    ),
+    ({"type": "ExternalName", "ports": []}, "spec.externalName: Required value"),
+    (
+        {"sessionAffinity": "Sticky"},
+        'spec.sessionAffinity: Unsupported value: "Sticky": supported values: "ClientIP", "None"',
+    ),
+    (
+        {"externalTrafficPolicy": "Some"},
+        (
+            'spec.externalTrafficPolicy: Unsupported value: "Some": supported values: '
+            '"Cluster", "Local"'
+        ),
+    ),
+    (
+        {"externalIPs": ["a"]},
+        (
+            'spec.externalIPs[0]: Invalid value: "a": must be a valid IP address, '
+            "(e.g. 10.9.8.7 or 2001:db8::ffff)"
+        ),
+    ),
+    (
+        {"ipFamilies": ["IPv6"]},
+        (
+            'spec.ipFamilies: Invalid value: []string{"IPv6"}: may only hold IPv4: '
+            "the lab's networks are IPv4 only"
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("spec", "message"), INVALID)
+def test_what_a_service_cannot_be(
+    objects: registry.Registry, spec: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(errors.Invalid) as caught:
+        create(objects, **spec)
+    assert str(caught.value) == f'Service "a" is invalid: {message}'
+
+
+def test_every_mistake_is_told_at_once(objects: registry.Registry) -> None:
+    with pytest.raises(errors.Invalid) as caught:
+        create(objects, type="X", ports=[{"port": 0, "protocol": "Y"}])
+    causes = caught.value.body["details"]["causes"]
+    assert [cause["field"] for cause in causes] == [
+        "spec.type",
+        "spec.ports[0].port",
+        "spec.ports[0].protocol",
+        "spec.ports[0].targetPort",
+    ]
+    assert {cause["reason"] for cause in causes} == {"FieldValueInvalid", "FieldValueNotSupported"}
+
+
+@pytest.mark.parametrize("name", ["1abc", "Upper", "a_b", "a" * 64, "-a"])
+def test_names_that_are_no_dns_labels(objects: registry.Registry, name: str) -> None:
+    with pytest.raises(errors.Invalid, match=r"metadata\.name: Invalid value"):
+        objects.create(services.KIND, "default", cluster.service(name))
+
+
+class TestUpdate:
+    def test_the_address_is_for_life(self, objects: registry.Registry) -> None:
+        create(objects)
+        with pytest.raises(errors.Invalid) as caught:
+            update(objects, clusterIP="10.96.9.9")
+        assert str(caught.value) == (
+            'Service "a" is invalid: spec.clusterIPs[0]: Invalid value: '
+            '[]string{"10.96.9.9"}: may not change once set'
+        )
+
+    def test_what_is_not_mentioned_is_kept(self, objects: registry.Registry) -> None:
+        spec = create(objects)
+        ports = [{"port": 8080}]
+        same = update(objects, clusterIP=None, clusterIPs=None, ports=ports)
+        assert same["clusterIP"] == spec["clusterIP"]
+        assert same["ports"][0]["nodePort"] == 30062
+
+    def test_becoming_a_cluster_ip_service_frees_the_node_port(
+        self, objects: registry.Registry
+    ) -> None:
+        create(objects)
+        spec = update(objects, type="ClusterIP")
+        assert "nodePort" not in spec["ports"][0]
+        assert "externalTrafficPolicy" not in spec
+        objects.create(services.KIND, "default", cluster.service("b"))
+
+    def test_becoming_a_node_port_service_gets_one(self, objects: registry.Registry) -> None:
+        create(objects, type="ClusterIP", ports=[{"port": 80}])
+        assert update(objects, type="NodePort")["ports"][0]["nodePort"]
+
+    def test_becoming_an_external_name_and_back(self, objects: registry.Registry) -> None:
+        create(objects)
+        spec = update(objects, type="ExternalName", externalName="a.example", ports=None)
+        assert "clusterIP" not in spec
+        back = update(objects, type="ClusterIP", externalName=None, ports=[{"port": 1}])
+        assert back["clusterIP"]
+
+    def test_a_new_node_port_can_be_chosen_and_the_old_is_free(
+        self, objects: registry.Registry
+    ) -> None:
+        create(objects)
+        update(objects, ports=[{"port": 8080, "nodePort": 30063}])
+        objects.create(services.KIND, "default", cluster.service("b"))
+        with pytest.raises(errors.Invalid, match="already allocated"):
+            update(objects, ports=[{"port": 8080, "nodePort": 30062}])
+
+    def test_the_status_is_the_servers(self, objects: registry.Registry) -> None:
+        create(objects)
+
+        def forge(old: resources.Object) -> resources.Object:
+            return {**old, "status": {"loadBalancer": {"ingress": [{"ip": "1.1.1.1"}]}}}
+
+        stored = objects.update(services.KIND, "default", "a", forge)
+        assert stored.object["status"] == {"loadBalancer": {}}
+        stored = objects.update(services.KIND, "default", "a", forge, subresource="status")
+        assert stored.object["status"]["loadBalancer"]["ingress"] == [{"ip": "1.1.1.1"}]
+
+
+class TestColumns:
+    @pytest.mark.parametrize(
+        ("spec", "cells"),
+        [
+            ({}, ["a", "NodePort", "ADDRESS", "<none>", "8080:30062/TCP"]),
+            (
+                {"type": "ClusterIP", "ports": [{"port": 80}], "externalIPs": ["1.1.1.1"]},
+                ["a", "ClusterIP", "ADDRESS", "1.1.1.1", "80/TCP"],
+            ),
+            (
+                {"type": "ClusterIP", "clusterIP": "None", "ports": []},
+                ["a", "ClusterIP", "None", "<none>", "<none>"],
+            ),
+            (
+                {"type": "ExternalName", "externalName": "x.y", "ports": []},
+                ["a", "ExternalName", "<none>", "x.y", "<none>"],
+            ),
+            (
+                {"type": "LoadBalancer"},
+                ["a", "LoadBalancer", "ADDRESS", "<pending>", "8080:30062/TCP"],
+            ),
+        ],
+    )
+    def test_a_row(
+        self, objects: registry.Registry, spec: dict[str, Any], cells: list[str]
+    ) -> None:
+        obj = objects.create(services.KIND, "default", cluster.service("a", **spec)).object
+        row = services.row(obj, objects.clock() + 90)
+        address = obj["spec"].get("clusterIP", "")
+        wanted = [address if cell == "ADDRESS" else cell for cell in cells]
+        assert row == [*wanted, "90s", "name=app1"]
+        assert len(row) == len(services.KIND.columns)
+
+    def test_a_load_balancer_that_has_an_address(self, objects: registry.Registry) -> None:
+        obj = objects.create(services.KIND, "default", cluster.service(type="LoadBalancer")).object
+        given = {**obj, "status": {"loadBalancer": {"ingress": [{"ip": "192.168.56.200"}]}}}
+        assert services.external_address(given) == "192.168.56.200"

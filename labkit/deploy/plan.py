@@ -40,6 +40,8 @@ class UnitState:
     since: float = 0.0
     restarts: int = 0
     revision: str = ""
+    #: `PID-TICKS`: names this process for as long as the machine runs, as a pid alone does not.
+    process: str = ""
 
     def __str__(self) -> str:
         return self.state
@@ -98,7 +100,7 @@ def _parse_unit(words: Sequence[str], *, booted: float) -> UnitState:
         return UnitState(name, "stopped", restarts=int(restarts), revision=revision)
     running: State = "running" if state == "running" else "restarting"
     since = booted + int(began) / _TICKS if int(began) else 0.0
-    return UnitState(name, running, int(pid), since, int(restarts), revision)
+    return UnitState(name, running, int(pid), since, int(restarts), revision, f"{pid}-{began}")
 
 
 def plan_files(unit: Unit, init: Init) -> dict[str, File]:

@@ -27,6 +27,8 @@ API_SERVER = "kube-apiserver"
 #: Alone with what is in the archive: no site-packages, no PYTHON variables, unbuffered output.
 PYTHON = ("/usr/bin/python3", "-I", "-S", "-u")
 
+_CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
+
 Plan = Mapping[str, tuple["Unit", ...]]
 
 
@@ -121,7 +123,8 @@ def plan_podlet(node: spec.NodeSpec, secrets: Pki) -> Unit:
         "pod-cidr": str(node.pod_network),
     }
     if node.role == "control-plane":
-        flags["register-with-taints"] = "node-role.kubernetes.io/control-plane=:NoSchedule"
+        flags["register-node-labels"] = f"{_CONTROL_PLANE}="
+        flags["register-with-taints"] = f"{_CONTROL_PLANE}=:NoSchedule"
     return _unit("podlet", "podlet", flags, files)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from labkit import errors
@@ -81,6 +81,24 @@ def lacks_readiness(obj: Object | None) -> str:
     if ready and ready["status"] == "True":
         return ""
     return _waiting_reason(obj) or (ready or {}).get("message") or "is not Ready"
+
+
+def lacks_podlet(processes: Mapping[str, str]) -> Lacks:
+    """Say of a node what it lacks, and that its podlet has not taken stock yet, if so.
+
+    `processes` names the podlet that runs on each node now (`PID-TICKS`). What was said before it
+    began, a machine's last life for one, does not count.
+    """
+
+    def lacks(node: Object | None) -> str:
+        if node is None:
+            return "does not exist"
+        meta = node["metadata"]
+        if meta.get("annotations", {}).get(resources.IN_STEP) != processes[meta["name"]]:
+            return "its podlet has not taken stock of its pods"
+        return lacks_readiness(node)
+
+    return lacks
 
 
 def lacks_nothing_but_absence(obj: Object | None) -> str:

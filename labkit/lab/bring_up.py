@@ -54,7 +54,10 @@ def bring_up(lab: Lab, *, example: bool, observer: events.Observer, timeout_s: f
         did += _retire_nodes(lab)
     with progress.step("wait for the nodes"):
         names = [node.name for node in lab.spec.cluster]
-        lab.api.wait_for(resources.NODES, names, api.lacks_readiness, timeout_s=deadline.left)
+        states = install.unit_states(lab.pool, names)
+        podlets = {name: states[name]["podlet"].process for name in names}
+        lacks = api.lacks_podlet(podlets)
+        lab.api.wait_for(resources.NODES, names, lacks, timeout_s=deadline.left)
     if not example:
         return Result(tuple(did))
     return _show_example(lab, progress, deadline, did)

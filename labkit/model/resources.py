@@ -50,6 +50,10 @@ SERVICES = Resource("Service", "services", short_names=("svc",))
 ENDPOINTS = Resource("Endpoints", "endpoints", short_names=("ep",))
 EVENTS = Resource("Event", "events", short_names=("ev",))
 
+#: On a Node: the podlet process that has taken stock of the node's pods, as `PID-TICKS` (ticks
+#: since boot when it began). Until the process that runs now says so, the API's word is old news.
+IN_STEP = "labkit.dev/podlet-in-step"
+
 RESOURCES = (NAMESPACES, NODES, PODS, SERVICES, ENDPOINTS, EVENTS)
 
 

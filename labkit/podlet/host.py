@@ -50,6 +50,12 @@ class Host:
         self._outbox.put("registration", lambda client: node.register(client, ours))
         self._schedule_heartbeat()
 
+    def tell_in_step(self) -> None:
+        """Say that all the API server says of this node's pods is ours; goes after all of it."""
+        name = self._options.name
+        patch: Object = {"metadata": {"annotations": {resources.IN_STEP: node.process()}}}
+        self._outbox.put("in step", lambda client: client.patch(resources.NODES, name, "", patch))
+
     def take_nodes(self, change: watch.Change) -> None:
         """Follow the nodes of the cluster with routes to their pods."""
         if isinstance(change, watch.Synced):

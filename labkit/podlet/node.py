@@ -84,6 +84,12 @@ def send_status(client: http.Client, node: Object) -> None:
         client.create(resources.NODES, node)
 
 
+def process() -> str:
+    """Name this process as `PID-TICKS`; a pid alone may be another's later."""
+    began = next(iter(_lines("/proc/self/stat"))).rpartition(")")[2].split()[19]
+    return f"{os.getpid()}-{began}"
+
+
 def _take_over(client: http.Client, node: Object) -> None:
     name = node["metadata"]["name"]
     found = client.get(resources.NODES, name)

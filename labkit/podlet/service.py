@@ -49,7 +49,7 @@ class Podlet:
             api,
             resources.PODS,
             field_selector=f"spec.nodeName={given.name}",
-            on_change=self._on_loop(self._worker.take_pods),
+            on_change=self._on_loop(self._take_pods),
         )
         self._nodes = watch.Reflector(
             api, resources.NODES, on_change=self._on_loop(self._host.take_nodes)
@@ -68,6 +68,11 @@ class Podlet:
         for part in parts:
             part.stop()
         log.info("stopped; the pods go on")
+
+    def _take_pods(self, change: watch.Change) -> None:
+        self._worker.take_pods(change)
+        if isinstance(change, watch.Synced):
+            self._host.tell_in_step()
 
     def _on_loop(self, take: Callable[[watch.Change], None]) -> Callable[[watch.Change], None]:
         """Let a watch's thread hand its changes to the loop, which owns everything."""

@@ -68,7 +68,8 @@ class TestServices:
         assert shlex.join(podlet.argv) == (
             f"{start}/podlet.pyz --kubeconfig=/etc/labkit/podlet.kubeconfig"
             " --hostname-override=control --node-ip=192.168.56.10 --pod-cidr=10.244.0.0/24"
-            " --register-with-taints=node-role.kubernetes.io/control-plane=:NoSchedule"
+            " --register-node-labels=node-role.kubernetes.io/control-plane= "
+            "--register-with-taints=node-role.kubernetes.io/control-plane=:NoSchedule"
         )
         assert not any("taint" in word for word in planned["node1"][1].argv)
 
@@ -113,7 +114,7 @@ class TestParse:
         assert plan.parse_found(self.TEXT, now=1000.5) == plan.Found(
             "none",
             {
-                "one": plan.UnitState("one", "running", 12, 950.0, 3, "abc"),
+                "one": plan.UnitState("one", "running", 12, 950.0, 3, "abc", "12-5000"),
                 "two": plan.UnitState("two", "stopped"),
             },
             {"/etc/a b": (0o600, "00ff")},

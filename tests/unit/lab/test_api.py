@@ -84,3 +84,14 @@ def test_a_pod_that_no_node_takes_says_so() -> None:
         {"type": "PodScheduled", "status": "False", "message": "0/3 nodes are available"}
     ]
     assert api.lacks_readiness(unscheduled) == "0/3 nodes are available"
+
+
+def test_a_node_counts_when_the_podlet_that_runs_now_speaks_for_it() -> None:
+    lacks = api.lacks_podlet({"a": "12-3400"})
+    node = pod("a", 1, "True")
+    assert lacks(None) == "does not exist"
+    assert "has not taken stock" in lacks(node)
+    node["metadata"]["annotations"] = {resources.IN_STEP: "12-99"}
+    assert "has not taken stock" in lacks(node)
+    node["metadata"]["annotations"] = {resources.IN_STEP: "12-3400"}
+    assert lacks(node) == ""

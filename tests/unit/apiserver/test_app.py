@@ -135,7 +135,8 @@ class TestRefusals:
                 {"spec": {"ports": [{"port": "x"}]}},
                 (
                     'Service in version "v1" cannot be handled as a Service: json: cannot '
-                    "unmarshal string into Go struct field ServicePort.spec.ports.port of type int32"
+                    "unmarshal string into Go struct field "
+                    "ServicePort.spec.ports.port of type int32"
                 ),
             ),
             (

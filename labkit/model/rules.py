@@ -165,11 +165,13 @@ def quote(text: str) -> str:
 def _options(words: Iterable[tuple[str, str]]) -> Iterator[Option]:
     """Group (quoted, bare) words by flag. A `!` belongs to the flag after it.
 
-    What stands in quotes is never a flag, whatever it looks like.
+    What stands in quotes, or where a comment has to, is never a flag, whatever it looks like.
     """
     flag, values, negated, next_negated = "", list[str](), False, False
     for quoted, bare in words:
-        if bare == "!":
+        if flag == "--comment" and not values:
+            values.append(bare or _ESCAPED.sub(r"\1", quoted))
+        elif bare == "!":
             next_negated = True
         elif _is_flag(bare):
             if flag:

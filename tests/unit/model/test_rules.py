@@ -66,6 +66,13 @@ def test_what_stands_in_quotes_is_never_a_flag() -> None:
     assert rule.target == rules.Target("ACCEPT")
 
 
+def test_a_comment_may_look_like_a_flag_without_quotes() -> None:
+    """iptables-save quotes no string of word letters and hyphens alone."""
+    rule = rules.Rule("INPUT", "-m comment --comment -x -j ACCEPT")
+    assert rule.comment == "-x"
+    assert rule.target == rules.Target("ACCEPT")
+
+
 def test_a_negative_number_is_a_value() -> None:
     rule = rules.Rule("INPUT", "-m something --offset -5 -j RETURN")
     assert rule.value("--offset") == "-5"

@@ -38,7 +38,7 @@ def is_valid(text: str) -> bool:
 def render_age(seconds: float) -> str:
     """How long ago, in at most two units, as kubectl's AGE column has it.
 
-    >>> [render_age(s) for s in (-1, 5, 119, 185, 900, 7300, 90000, 172800, 40000000)]
+    >>> [render_age(s) for s in (-2, 5, 119, 185, 900, 7300, 90000, 172800, 40000000)]
     ['<invalid>', '5s', '119s', '3m5s', '15m', '121m', '25h', '2d', '462d']
     """
     if seconds < -1:

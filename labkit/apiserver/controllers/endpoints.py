@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from labkit import errors
 from labkit.apiserver import conditions, registry, selectors, watching
 from labkit.apiserver.controllers import keys
-from labkit.apiserver.kinds import endpoints, nodes, pods, services
+from labkit.apiserver.kinds import endpoints, nodes, pods, service_rules
 from labkit.model import resources
 
 HEADLESS_LABEL = "service.kubernetes.io/headless"
@@ -50,7 +50,7 @@ def plan_endpoints(
         member for pod in chosen for member in [_plan_member(service, pod, dead_nodes)] if member
     ]
     labels = dict(meta.get("labels") or {})
-    if services.is_headless(spec):
+    if service_rules.is_headless(spec):
         labels[HEADLESS_LABEL] = ""
     planned: resources.Object = {
         "metadata": {"name": meta["name"], "namespace": meta["namespace"]},

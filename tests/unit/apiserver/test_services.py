@@ -8,7 +8,7 @@ import pytest
 
 from labkit import errors
 from labkit.apiserver import registry
-from labkit.apiserver.kinds import services
+from labkit.apiserver.kinds import service_columns, services
 from labkit.model import resources
 from tests.unit.apiserver import cluster
 
@@ -260,7 +260,7 @@ class TestColumns:
         self, objects: registry.Registry, spec: dict[str, Any], cells: list[str]
     ) -> None:
         obj = objects.create(services.KIND, "default", cluster.service("a", **spec)).object
-        row = services.row(obj, objects.clock() + 90)
+        row = service_columns.row(obj, objects.clock() + 90)
         address = obj["spec"].get("clusterIP", "")
         wanted = [address if cell == "ADDRESS" else cell for cell in cells]
         assert row == [*wanted, "90s", "name=app1"]
@@ -269,4 +269,4 @@ class TestColumns:
     def test_a_load_balancer_that_has_an_address(self, objects: registry.Registry) -> None:
         obj = objects.create(services.KIND, "default", cluster.service(type="LoadBalancer")).object
         given = {**obj, "status": {"loadBalancer": {"ingress": [{"ip": "192.168.56.200"}]}}}
-        assert services.external_address(given) == "192.168.56.200"
+        assert service_columns.external_address(given) == "192.168.56.200"

@@ -6,10 +6,11 @@ and the bridge's name, which is ours on a node of ours.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import select
-import shutil
+import signal
 
 from labkit.podlet import network, options, routes, runtime, state
 
@@ -32,7 +33,7 @@ def clean(given: options.Options) -> None:
         network.remove_pod(netns, veth)
         (given.log_dir / f"{netns}.log").unlink(missing_ok=True)
         log.info("removed the pod %s", netns)
-    shutil.rmtree(given.state_dir, ignore_errors=True)
+    state.forget_all(given.state_dir)
     routes.ensure({})
     network.remove_node()
 
@@ -40,14 +41,10 @@ def clean(given: options.Options) -> None:
 def _end_all(pids: tuple[int, ...]) -> None:
     """Kill, and wait until they are gone."""
     for pid in pids:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             fd = os.pidfd_open(pid)
-        except ProcessLookupError:
-            continue
-        try:
-            os.kill(pid, 9)
-            select.select([fd], [], [], _DEATH_S)
-        except ProcessLookupError:
-            pass
-        finally:
-            os.close(fd)
+            try:
+                os.kill(pid, signal.SIGKILL)
+                select.select([fd], [], [], _DEATH_S)
+            finally:
+                os.close(fd)

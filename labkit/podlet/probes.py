@@ -29,7 +29,8 @@ Way = Literal["httpGet", "tcpSocket", "exec", "listen"]
 _TCP_LISTEN = b"0A"
 #: While a container is young its port is looked for often: somebody is waiting for it to open.
 _EAGER_S = 0.005
-_STEADY_S = 2.0
+#: The kernel walks all connections of the machine to write its table: milliseconds, so not often.
+_STEADY_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,12 @@ def is_listening(run: state.Run, port: int) -> bool:
     """Read from the kernel whether anything in the pod's network listens on the port."""
     if not network.is_elsewhere(run.pid):
         return False  # it has ended, or is still on its way into the pod's network
-    return any(_has_listener(f"/proc/{run.pid}/net/{table}", port) for table in ("tcp", "tcp6"))
+    folder = f"/proc/{run.pid}/net"
+    return any(
+        _has_sockets(f"{folder}/sockstat{suffix}", f"TCP{suffix}: inuse ".encode())
+        and _has_listener(f"{folder}/tcp{suffix}", port)
+        for suffix in ("", "6")
+    )
 
 
 def _parse(kind: Kind, spec: Object, container: Object) -> Probe:
@@ -168,17 +174,27 @@ def _pause(probe: Probe, tally: Tally, now: float, *, good: bool) -> float:
     return _STEADY_S if good else min(_STEADY_S, max(_EAGER_S, age_s / 50))
 
 
+def _has_sockets(counts: str, label: bytes) -> bool:
+    """A look at the counters first: that costs microseconds, and they are 0 for a while."""
+    _, found, rest = _read(counts).partition(label)
+    return bool(found) and not rest.startswith(b"0 ")
+
+
 def _has_listener(table: str, port: int) -> bool:
-    try:
-        with open(table, "rb") as file:  # noqa: PTH123 - read many times a second
-            lines = file.read().splitlines()[1:]
-    except OSError:
-        return False
+    lines = _read(table).splitlines()[1:]
     suffix = b":%04X" % port
     return any(
         fields[1].endswith(suffix) and fields[3] == _TCP_LISTEN
         for fields in (line.split(None, 4) for line in lines)
     )
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - read many times a second
+            return file.read()
+    except OSError:
+        return b""  # the process has ended
 
 
 def _get(probe: Probe, host: str) -> str:

@@ -133,6 +133,14 @@ def forget(folder: pathlib.Path, uid: str) -> None:
         path.unlink(missing_ok=True)
 
 
+def forget_all(folder: pathlib.Path) -> None:
+    """Remove the folder with everything that pods have in it."""
+    for path in folder.glob("*"):
+        path.unlink(missing_ok=True)
+    if folder.is_dir():
+        folder.rmdir()
+
+
 def load(folder: pathlib.Path) -> tuple[Pod, ...]:
     """Every pod that was saved. A file that cannot be read is reported and dropped."""
     pods = []

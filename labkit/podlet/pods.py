@@ -37,11 +37,15 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Start:
+    """Run the container."""
+
     container: str
 
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
+    """Do not run the container, and say why."""
+
     container: str
     refusal: images.Refusal
 
@@ -57,6 +61,8 @@ class Terminate:
 
 @dataclass(frozen=True, slots=True)
 class Kill:
+    """End the container at once."""
+
     container: str
 
 

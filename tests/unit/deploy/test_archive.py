@@ -99,6 +99,30 @@ def test_a_role_starts_from_its_archive_alone(role: archive.Role, tmp_path: Path
     assert done.stdout.startswith("usage: ")
 
 
+IMPORT_ALL = """
+import importlib, runpy, sys, zipfile
+sys.argv = [sys.argv[1], "--help"]
+try:
+    runpy.run_path(sys.argv[0], run_name="__main__")
+except SystemExit:
+    pass
+sys.path.insert(0, sys.argv[0])
+for name in zipfile.ZipFile(sys.argv[0]).namelist():
+    if name.endswith(".py") and "__main__" not in name:
+        importlib.import_module(name[:-3].replace("/", ".").removesuffix(".__init__"))
+print(type(sys.modules["inspect"]).__name__)
+"""
+
+
+@pytest.mark.parametrize("role", ["agent", "podlet"])
+def test_what_runs_on_every_node_never_needs_inspect(role: archive.Role, tmp_path: Path) -> None:
+    """A dataclass without a docstring would load it, for 1.2 MB."""
+    (tmp_path / "x.pyz").write_bytes(archive.build_archive(role))
+    argv = [sys.executable, "-I", "-S", "-c", IMPORT_ALL, str(tmp_path / "x.pyz")]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=30)
+    assert done.stdout.splitlines()[-1:] == ["Later"], done.stderr
+
+
 def test_an_archive_is_built_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     data = archive.load_archive("agent")

@@ -141,6 +141,9 @@ class Node:
     def start_api(self) -> None:
         self.api = self._start_api()
 
+    def wait_event(self, name: str, reason: str) -> None:
+        self.wait_until(lambda: reason in dict(self.events(name)))
+
     def close(self) -> None:
         if self.podlet is not None and self.podlet.poll() is None:
             self.stop_podlet()

@@ -115,7 +115,7 @@ def test_the_restart_policy_decides_what_happens_after_an_end() -> None:
             assert pod["status"]["phase"] == "Running"
             assert container_of(pod)["restartCount"] == 1, "the first restart does not wait"
             assert container_of(pod)["lastState"]["terminated"]["exitCode"] == code
-            node.wait_until(lambda name=name: "BackOff" in dict(node.events(name)))
+            node.wait_event(name, "BackOff")
 
 
 def is_backing_off(pod: Any) -> bool:

@@ -60,11 +60,16 @@ class Deeds:
     def start(self, wanted: Object, name: str) -> None:
         pod = self._records[wanted["metadata"]["uid"]]
         spec = containers.spec_of(wanted, name)
-        begun = containers.begin_run(pod.container(name), spec["image"], self._loop.now())
+        before = pod.container(name)
+        begun = containers.begin_run(before, spec["image"], self._loop.now())
         env = self.environment(wanted, pod, spec)
         how = containers.plan_launch(pod, begun, spec, env, self._options)
         self._records.put(pod.uid, begun)
-        started = containers.launch(begun, how, spec)
+        try:
+            started = containers.launch(begun, how, spec)
+        except OSError:
+            self._records.put(pod.uid, before)  # nothing runs: it can be tried again
+            raise
         self._records.put(pod.uid, started)
         self.await_end(pod.uid, started)
         for reason, message in (

@@ -21,6 +21,17 @@ ECHO = "labkit/echo"
 HOST = "labkit/host"
 DEFAULT_PORT = 8080
 _NO_REGISTRY = f"labkit has no registry; built-in images are {ECHO}, {HOST}"
+#: What would change how a pod behaves, and is not done here. What only limits or protects it
+#: (resources, securityContext, tolerations) is let pass.
+_NOT_IN_PODS = {
+    "initContainers": "labkit runs the pod's own containers only",
+    "hostNetwork": "in labkit every pod has a network of its own",
+    "activeDeadlineSeconds": "labkit sets pods no deadline",
+}
+_NOT_IN_CONTAINERS = {
+    "startupProbe": "labkit does not know it; initialDelaySeconds of the other probes may do",
+    "lifecycle": "labkit calls no hooks",
+}
 _REFERENCE = re.compile(r"\$\$|\$\(([-._a-zA-Z0-9]+)\)")
 
 
@@ -39,16 +50,18 @@ def explain_refusal(pod: Object, container: Object) -> Refusal | None:
         return Refusal(f'Failed to pull image "{image}": {_NO_REGISTRY}', pulling=True)
     if repository(image) == HOST and not container.get("command"):
         return Refusal(f'image "{HOST}" has no program of its own: the container needs a command')
-    if pod["spec"].get("initContainers"):
-        return Refusal("labkit runs no initContainers")
-    if container.get("startupProbe"):
-        return Refusal("labkit knows no startupProbe: use initialDelaySeconds of the others")
+    for place, fields in ((pod["spec"], _NOT_IN_PODS), (container, _NOT_IN_CONTAINERS)):
+        for key, why in fields.items():
+            if place.get(key):
+                return Refusal(f"{key}: {why}")
     return _explain_configuration(container)
 
 
 def _explain_configuration(container: Object) -> Refusal | None:
     if any(not _is_service_account(mount) for mount in container.get("volumeMounts") or ()):
         return Refusal("labkit mounts no volumes: a container sees the node's file system")
+    if any(port.get("hostPort") for port in container.get("ports") or ()):
+        return Refusal("hostPort: use a Service of type NodePort, that is what it is for")
     sources = [variable.get("valueFrom") for variable in container.get("env") or ()]
     if container.get("envFrom") or any(source and "fieldRef" not in source for source in sources):
         return Refusal("labkit has no ConfigMaps and Secrets: give env values, or a fieldRef")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import pathlib
 from collections.abc import Iterator
 from ipaddress import IPv4Address
 
 from labkit.podlet import state
+
+log = logging.getLogger(__name__)
 
 
 class Records:
@@ -33,8 +36,12 @@ class Records:
         self._pods = {pod.uid: pod for pod in state.load(self._folder)}
 
     def keep(self, pod: state.Pod) -> None:
+        """Memory counts; where the disk is full only a successor will miss it."""
         self._pods[pod.uid] = pod
-        state.save(self._folder, pod)
+        try:
+            state.save(self._folder, pod)
+        except OSError as error:
+            log.warning("the record of %s cannot be saved: %s", pod.netns, error.strerror)
 
     def put(self, uid: str, container: state.Container) -> None:
         self.keep(self._pods[uid].with_container(container))

@@ -128,9 +128,10 @@ def kill_all(netns: str) -> None:
 def take_exit_code(run: state.Run, exit_file: str) -> int:
     """How the run ended: what its init left, else what the kernel says. Buries our own child."""
     code = KILLED
-    with contextlib.suppress(ChildProcessError):  # it was another podlet's
-        code = os.waitstatus_to_exitcode(os.waitpid(run.pid, 0)[1])
-        code = code if code >= 0 else 128 - code
+    if run.pid:
+        with contextlib.suppress(ChildProcessError):  # it was another podlet's
+            code = os.waitstatus_to_exitcode(os.waitpid(run.pid, 0)[1])
+            code = code if code >= 0 else 128 - code
     path = pathlib.Path(exit_file)
     with contextlib.suppress(OSError, ValueError):
         code = int(path.read_text())

@@ -49,6 +49,7 @@ class Worker:
         self._prober = prober.Prober(on, self._take_probe)
         self._wanted: dict[str, Object] = {}
         self._absent: set[str] = set()
+        self._failures: dict[str, str] = {}
         self._knows_pods = False
         self._knows_api_service = False
 
@@ -150,6 +151,8 @@ class Worker:
         except (errors.LabkitError, OSError, subprocess.SubprocessError) as error:
             self._report_failure(uid, error)
             when = self._loop.now() + RETRY_S
+        else:
+            self._failures.pop(uid, None)
         self._loop.at(("sync", uid), when, functools.partial(self.sync, uid))
         self._ensure_probes(uid)
         self._tell(uid)
@@ -225,6 +228,10 @@ class Worker:
             self._reporter.publish(wanted, pod, self._loop.now())
 
     def _report_failure(self, uid: str, error: Exception) -> None:
+        """Say it once: the same failure will come again with every try."""
+        if self._failures.get(uid) == str(error):
+            return
+        self._failures[uid] = str(error)
         log.warning("pod %s: %s; trying again", uid, error)
         wanted = self._wanted.get(uid)
         if wanted is not None and uid not in self._absent:

@@ -195,6 +195,7 @@ def test_pods_outlive_the_podlet_and_the_next_one_adopts_them() -> None:
         os.kill(int(inner), signal.SIGKILL)
         node.client.delete(resources.PODS, "goes", grace_s=0)
 
+        forget_pid(podlet_node.uid_of(before["stays"]))
         node.start_podlet()
         node.wait_pod("ends", lambda pod: container_of(pod).get("restartCount") == 1)
         after = node.wait_ready("ends")
@@ -210,6 +211,14 @@ def test_pods_outlive_the_podlet_and_the_next_one_adopts_them() -> None:
         for name in ("stays", "ends"):
             node.delete_pod(name)
         assert netns_names() == []
+
+
+def forget_pid(uid: str) -> None:
+    """As if the podlet had died between starting the process and noting its pid."""
+    record = FOLDER / "run/pods" / f"{uid}.json"
+    fields = json.loads(record.read_text())
+    fields["containers"][0]["run"] |= {"pid": 0, "ticks": 0}
+    record.write_text(json.dumps(fields))
 
 
 @isolated
@@ -318,3 +327,16 @@ def test_the_api_server_may_be_away_for_a_while() -> None:
         node.start_api()
         again = node.wait_pod("app1", lambda pod: container_of(pod).get("restartCount") == 1)
         assert again["status"]["podIP"] == pod["status"]["podIP"]
+
+
+@isolated
+def test_what_fails_on_the_node_is_said_once_and_tried_again() -> None:
+    with podlet_node.running() as node:
+        node.wait_node(podlet_node.is_ready)
+        run("ip", "link", "set", "cbr0", "name", "cbr1")
+        node.create_pod("app1", ports=[{"containerPort": 8080}])
+        node.wait_event("app1", "FailedCreatePodSandBox")
+        run("ip", "link", "set", "cbr1", "name", "cbr0")
+        node.wait_ready("app1")
+        reasons = [reason for reason, _ in node.events("app1")]
+        assert reasons.count("FailedCreatePodSandBox") == 1

@@ -95,3 +95,12 @@ def test_the_folder_goes_with_all_that_is_in_it(tmp_path: Path) -> None:
     state.save(folder, samples.pod())
     state.forget_all(folder)
     assert not folder.exists()
+
+
+def test_a_full_disk_costs_the_successor_its_memory_and_nothing_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    known = records.Records(tmp_path / "gone")
+    known.keep(samples.pod())
+    assert known[samples.UID] == samples.pod()
+    assert "the record of default_app1 cannot be saved" in caplog.text

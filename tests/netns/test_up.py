@@ -112,22 +112,23 @@ def test_down_keeps_the_objects_and_purge_forgets_them(opened: lab.Lab) -> None:
     assert uid(opened) != before
 
 
-def test_nothing_is_left_after_a_normal_run(home: Path, tmp_path: Path) -> None:
-    before = traces.look(home)
+def test_nothing_is_left_after_a_normal_run(home: Path) -> None:
+    seen = traces.Traces(home)
     assert labkit("up", "--name", "t").returncode == 0
+    assert len(seen.remember()) > 20
     assert labkit("down", "--name", "t", "--purge", "--yes").returncode == 0
-    assert traces.difference(before, home) == {}
+    assert seen.left() == {}
 
 
-def test_nothing_is_left_after_everything_was_killed(home: Path, tmp_path: Path) -> None:
-    before = traces.look(home)
+def test_nothing_is_left_after_everything_was_killed(home: Path) -> None:
+    seen = traces.Traces(home)
     assert labkit("up", "--name", "t").returncode == 0
-    for pid in traces.pids(home):
+    for pid in seen.remember():
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     down = labkit("down", "--name", "t", "--purge", "--yes")
     assert down.returncode == 0, down.stderr
-    assert traces.difference(before, home) == {}
+    assert seen.left() == {}
 
 
 def test_a_killed_node_is_mended_without_disturbing_the_rest(opened: lab.Lab) -> None:
@@ -219,12 +220,13 @@ def test_a_crash_in_the_middle_of_up_is_repaired_by_the_next(opened: lab.Lab, st
     assert report.ways.ok
 
 
-def test_a_crash_in_the_middle_of_up_is_cleaned_away_by_down(home: Path, tmp_path: Path) -> None:
-    before = traces.look(home)
+def test_a_crash_in_the_middle_of_up_is_cleaned_away_by_down(home: Path) -> None:
+    seen = traces.Traces(home)
     with up_until(2) as process:
         process.kill()
+    seen.remember()
     assert labkit("down", "--name", "t", "--purge", "--yes").returncode == 0
-    assert traces.difference(before, home) == {}
+    assert seen.left() == {}
 
 
 def test_up_and_down_at_the_same_time(opened: lab.Lab) -> None:

@@ -2,59 +2,78 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
 
 
-def look(home: Path) -> dict[str, frozenset[str]]:
-    """Namespaces, mounts, links, sockets, cgroups and files; processes by what they run."""
+class Traces:
+    """Looks at the machine when it is made, at the lab while it runs, and at what is left."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._before = _look(home)
+        self._owned: set[str] = set()
+
+    def remember(self) -> dict[int, str]:
+        """Take note of the namespaces that the lab has now; return its processes."""
+        mine = pids(self._home)
+        self._owned |= _namespaces(mine) - _namespaces([os.getpid()])
+        return mine
+
+    def left(self) -> dict[str, list[str]]:
+        """What was not there before and is there now; nothing, if all is well.
+
+        The kernel takes a net namespace apart in its own time, after its last process has gone:
+        that much is waited for.
+        """
+        assert self._owned, "the lab was never looked at while it ran"
+        deadline = time.monotonic() + 10
+        while True:
+            now = _look(self._home)
+            left = {kind: sorted(now[kind] - self._before[kind]) for kind in now}
+            left["namespaces"] = sorted(self._owned & _namespaces(_all()))
+            left = {kind: found for kind, found in left.items() if found}
+            if not left or time.monotonic() > deadline:
+                return left
+
+
+def _look(home: Path) -> dict[str, frozenset[str]]:
+    """What labs leave on the learner's own machine if they leave something."""
     return {
-        "namespaces": frozenset(_namespaces()),
         "processes": frozenset(pids(home).values()),
         "mounts": frozenset(Path("/proc/self/mounts").read_text().splitlines()),
-        "links": frozenset(_lines("ip", "-o", "link")),
+        "links": frozenset(_lines("ip", "-br", "link")),
         "addresses": frozenset(_lines("ip", "-br", "address")),
         "routes": frozenset(_lines("ip", "route", "show", "table", "all")),
         "rules": frozenset(_lines("ip", "rule")),
-        "ports": frozenset(_lines("ss", "-Hltun")),
-        "unix sockets": frozenset(_lines("ss", "-Hlx", "-e")) if home.exists() else frozenset(),
+        "ports": frozenset(" ".join(line.split()[:5]) for line in _lines("ss", "-Hltun")),
+        "unix sockets": frozenset(
+            line for line in Path("/proc/net/unix").read_text().splitlines() if str(home) in line
+        ),
         "cgroups": frozenset(str(path) for path in Path("/sys/fs/cgroup").glob("**/")),
         "files": frozenset(str(path) for path in home.glob("**/*")),
     }
 
 
-def difference(before: dict[str, frozenset[str]], home: Path) -> dict[str, list[str]]:
-    """What is there now and was not before. The kernel takes a net namespace apart in its own
-    time, after its last process has gone: that much is waited for."""
-    deadline = time.monotonic() + 10
-    while True:
-        now = look(home)
-        left = {
-            kind: sorted(now[kind] - before[kind]) for kind in before if now[kind] - before[kind]
-        }
-        if not left or time.monotonic() > deadline:
-            return left
-
-
-def _namespaces() -> list[str]:
-    found = []
-    for pid in _all():
+def _namespaces(processes: Iterable[int]) -> set[str]:
+    found = set()
+    for pid in processes:
         for kind in NAMESPACES:
-            try:
-                found.append(str(Path(f"/proc/{pid}/ns/{kind}").readlink()))
-            except OSError:
-                continue
+            with contextlib.suppress(OSError):
+                found.add(str(Path(f"/proc/{pid}/ns/{kind}").readlink()))
     return found
 
 
 def pids(home: Path) -> dict[int, str]:
     """What runs in the name of a lab in `home`: its path is in the environment of all of it, or
     in that of an ancestor."""
-    seen = {int(pid): _read(pid) for pid in _all()}
+    seen = {pid: _read(pid) for pid in _all()}
     mine = {pid for pid, (_, words) in seen.items() if str(home) in words} - {os.getpid()}
     while True:
         more = {pid for pid, (parent, _) in seen.items() if parent in mine} - mine
@@ -63,9 +82,9 @@ def pids(home: Path) -> dict[int, str]:
         mine |= more
 
 
-def _read(pid: str) -> tuple[int, str]:
+def _read(pid: int) -> tuple[int, str]:
     """The parent of a process, and its command line and environment."""
-    folder = Path("/proc", pid)
+    folder = Path(f"/proc/{pid}")
     try:
         parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
         words = (folder / "cmdline").read_bytes() + b"\0\0" + (folder / "environ").read_bytes()
@@ -74,8 +93,8 @@ def _read(pid: str) -> tuple[int, str]:
     return parent, words.decode(errors="replace")
 
 
-def _all() -> list[str]:
-    return [path.name for path in Path("/proc").iterdir() if path.name.isdigit()]
+def _all() -> list[int]:
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
 
 
 def _lines(*argv: str) -> list[str]:

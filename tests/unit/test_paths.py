@@ -13,8 +13,8 @@ from labkit.model import spec
 
 def test_all_of_a_lab_is_in_two_folders(home: Path) -> None:
     where = paths.of("a")
-    assert where.state == home / "state" / "labkit" / "a"
-    assert where.runtime == home / "run" / "labkit" / "a"
+    assert where.state == home / "STATE_HOME" / "labkit" / "a"
+    assert where.runtime == home / "RUNTIME_DIR" / "labkit" / "a"
     inside = (where.spec, where.private_key, where.ssh_config, where.known_hosts, where.pki)
     assert all(path.is_relative_to(where.state) for path in (*inside, where.kubeconfig))
     assert where.holder_socket.is_relative_to(where.runtime)

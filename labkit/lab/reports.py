@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,7 +110,7 @@ class UpReport(shown.Shown):
         return bool(self.did)
 
     def document(self) -> document.Section:
-        did = self.did or ("nothing: everything was as it should be",)
+        did = group(self.did) or ["nothing: everything was as it should be"]
         blocks: list[document.Block] = [
             document.Table(("done",), [(line,) for line in did]),
             self.status.document(),
@@ -189,7 +189,20 @@ class ObjectTable(shown.Shown):
         return {"apiVersion": "v1", "kind": "List", "items": list(self.objects)}
 
 
-def _node_table(nodes: tuple[NodeStatus, ...] | list[NodeStatus]) -> document.Table:
+def group(did: Sequence[str]) -> list[str]:
+    """Put what was done the same way on one line; of a file only its name is left.
+
+    >>> group(["node1: copied /etc/a", "node1: copied /etc/b", "pod/app1-1 created"])
+    ['node1: copied a, b', 'pod/app1-1 created']
+    """
+    lines: dict[str, list[str]] = {}
+    for line in did:
+        what, _, which = line.rpartition(" ")
+        lines.setdefault(what, []).append(which.rpartition("/")[2])
+    return [f"{what} {', '.join(which)}" for what, which in lines.items()]
+
+
+def _node_table(nodes: Sequence[NodeStatus]) -> document.Table:
     return document.Table(
         ("node", "role", "address", "state", "services"), [node.row() for node in nodes]
     )

@@ -141,6 +141,12 @@ class Invalid(ApiError):
 
 def api_error(status: int, body: Mapping[str, Any]) -> ApiError:
     """Choose the class for an HTTP status; the message is the Status object's own."""
-    kinds: dict[int, type[ApiError]] = {404: NotFound, 409: Conflict, 410: Gone, 422: Invalid}
+    kinds: dict[int, type[ApiError]] = {
+        400: Invalid,  # what was sent cannot even be read: a text where a number belongs
+        404: NotFound,
+        409: Conflict,
+        410: Gone,
+        422: Invalid,
+    }
     message = str(body.get("message") or f"the API server answered {status}")
     return kinds.get(status, ApiError)(message, status=status, body=body)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from labkit import errors
 from labkit.cli import complete, options, session
 
 
@@ -20,12 +19,7 @@ def command(current: session.Session, node: str, argv: tuple[str, ...]) -> int:
       labkit ssh node1
       labkit ssh node2 -- iptables-save -t nat
     """
-    with current.lab() as lab:
-        lab.spec.node(node)
-        config = lab.paths.ssh_config
-        if not config.exists():
-            raise errors.NothingMatched(
-                f"the lab {lab.spec.name} has never been up", hint="`labkit up` starts it"
-            )
     words = argv[1:] if argv[:1] == ("--",) else argv
-    return current.world.become(["ssh", "-F", str(config), node, *words])
+    with current.lab() as lab:
+        program = lab.ssh_argv(node, words)
+    return current.world.become(program)

@@ -36,14 +36,14 @@ def wait_for_unit(node: Connection, unit: str, *, port: int, timeout_s: float) -
     if done.exit_status == ready.LATE:
         raise errors.TimedOut(
             f"{unit} runs, but did not answer on port {port} within {timeout_s:g} s",
-            hint=f"`labkit logs {node.name}` shows what it does",
+            hint=f"`labkit logs {node.name}/{unit}` shows what it does",
             node=node.name,
         )
     if done.exit_status != ready.ENDED:
         raise errors.CommandFailed(argv[:4], done.exit_status, done.stderr, node=node.name)
     raise errors.ProviderError(
         f"{unit} ended while it was to start. Its last words:\n{last_words(node, unit)}",
-        hint=f"`labkit logs {node.name}` shows all of them",
+        hint=f"`labkit logs {node.name}/{unit}` shows all of them",
         node=node.name,
     )
 

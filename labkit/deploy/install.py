@@ -114,6 +114,6 @@ def _explain(node: str, done: commands.Command) -> errors.LabkitError:
         return errors.Busy(last, hint="wait for it to end, then try again", node=node)
     return errors.ProviderError(
         f"the node's programs could not be started: {last}",
-        hint=f"`labkit logs {node}` shows what they said",
+        hint=f"`labkit logs {node}/podlet` shows what it said, and so for each of them",
         node=node,
     )

@@ -67,8 +67,7 @@ class Lab:
     def api(self) -> api.Api:
         """The API server, as the lab's admin. Raises NothingMatched for a lab never started."""
         if self._api is None:
-            if not self.paths.kubeconfig.exists():
-                raise self._not_started()
+            self._check_made()
             config = client_config.read_kubeconfig(str(self.paths.kubeconfig))
             self._api = api.connect(config, self.provider.dial)
         return self._api
@@ -105,7 +104,9 @@ class Lab:
         """End everything that runs; with `purge` forget the lab's state too."""
         begun = time.monotonic()
         if not self.paths.state.exists():
-            return reports.DownReport(self.spec.name, was_running=False, purged=purge, seconds=0.0)
+            return reports.DownReport(
+                self.spec.name, was_running=False, purged=purge, seconds=0.0, existed=False
+            )
         with lock.exclusive(self.paths.state, "down"):
             self.close()
             progress = events.Progress(observer, total=1)
@@ -124,8 +125,7 @@ class Lab:
 
         Raises NothingMatched for a lab that was never started.
         """
-        if not self.paths.spec.exists():
-            raise self._not_started()
+        self._check_made()
         machines = {each.name: each for each in self.provider.machines()}
         running = [
             node.name for node in self.spec.cluster if machines[node.name].state == "running"
@@ -173,6 +173,7 @@ class Lab:
 
         `target` is a node's name, or a pod's as `NAME`, `pod/NAME` or `NAMESPACE/NAME`.
         """
+        self._check_made()
         if any(target == node.name for node in self.spec.nodes):
             return self.pool.connection(target).run(argv, stdin=stdin, check=False)
         pod = self._pod(target)
@@ -182,18 +183,21 @@ class Lab:
 
     def logs(self, target: str, *, lines: int | None = None) -> str:
         """Return the log of `NODE/UNIT` (node1/kube-proxy) or of a pod."""
+        self._check_made()
         node, _, unit = target.partition("/")
-        if unit and any(node == each.name for each in self.spec.nodes):
-            path = UNIT_LOG.format(unit=unit)
+        if any(node == each.name for each in self.spec.nodes):
+            if not unit:
+                hint = f"such as {node}/kube-proxy; `labkit status` lists the services"
+                raise errors.UsageError(f"{node} has a log for each of its services", hint=hint)
+            path, hint = UNIT_LOG.format(unit=unit), "`labkit status` lists the services"
         else:
             pod = self._pod(target)
             node, path = pod.node, POD_LOG.format(namespace=pod.namespace, name=pod.name)
+            hint = "`labkit get events` says why a pod has not begun"
         argv = ["cat", path] if lines is None else ["tail", "-n", str(lines), path]
         command = self.pool.connection(node).run(argv, check=False)
         if command.exit_status:
-            raise errors.NothingMatched(
-                f"there is no log {path}", node=node, hint="`labkit status` lists the services"
-            )
+            raise errors.NothingMatched(f"there is no log {path}", node=node, hint=hint)
         return command.stdout
 
     def inspect(
@@ -207,16 +211,25 @@ class Lab:
 
     def kubectl_argv(self, arguments: Sequence[str]) -> tuple[str, ...]:
         """Return the command that runs the real kubectl on this lab's API server."""
-        if not self.paths.kubeconfig.exists():
-            raise self._not_started()
+        self._check_made()
         return self.provider.within(
             ["kubectl", f"--kubeconfig={self.paths.kubeconfig}", *arguments]
         )
 
+    def ssh_argv(self, node: str, argv: Sequence[str] = ()) -> tuple[str, ...]:
+        """Return the command that logs in to a machine with OpenSSH's own client."""
+        self.spec.node(node)
+        self._check_made()
+        if node not in {each.name for each in self.provider.machines() if each.state == "running"}:
+            raise errors.ProviderError("is not running", node=node, hint="`labkit up` starts it")
+        return ("ssh", "-F", str(self.paths.ssh_config), node, *argv)
+
     def ssh_config(self) -> str:
         """Return the configuration for OpenSSH's own client."""
+        self._check_made()
         endpoints = [self.provider.endpoint(node.name) for node in self.spec.nodes]
-        return ssh_config.render_ssh_config(endpoints, self.paths.known_hosts)
+        made = [each for each in endpoints if each.host_key]
+        return ssh_config.render_ssh_config(made, self.paths.known_hosts)
 
     def _unit_states(self, running: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
         from labkit.deploy import install
@@ -229,6 +242,11 @@ class Lab:
 
     def _pod(self, target: str) -> objects.PodPlace:
         return objects.find_pod(self.api.client, target, [node.name for node in self.spec.nodes])
+
+    def _check_made(self) -> None:
+        """Raise NothingMatched for a lab that was never up."""
+        if not self.paths.spec.exists():
+            raise self._not_started()
 
     def _not_started(self) -> errors.LabkitError:
         return errors.NothingMatched(

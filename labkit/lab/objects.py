@@ -83,6 +83,10 @@ def _unpacked(item: Any, where: str) -> Iterator[Object]:
     if item["kind"].endswith("List") and isinstance(item.get("items"), list):
         for inner in item["items"]:
             yield from _unpacked(inner, where)
+    elif not isinstance(item.get("metadata"), dict) or not item["metadata"].get("name"):
+        raise errors.ConfigError(
+            f"{where} holds a {item['kind']} without a name", hint="give it one: `metadata.name`"
+        )
     else:
         yield item
 

@@ -134,20 +134,24 @@ class UpReport(shown.Shown):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class DownReport(shown.Shown):
-    """What `down` ended."""
+    """What `down` ended. `existed` is false for a lab that was never up, or forgotten before."""
 
     name: str
     was_running: bool
     purged: bool
     seconds: float
+    existed: bool = True
 
     def document(self) -> document.Section:
         ended = "is down" if self.was_running else "was not running"
-        kept = "forgotten" if self.purged else "kept; `labkit up` goes on with the same objects"
-        return document.Section(
-            f"Lab {self.name} {ended} ({self.seconds:.1f} s)",
-            (document.Text(f"Its state is {kept}."),),
-        )
+        heading = f"Lab {self.name} {ended} ({self.seconds:.1f} s)"
+        return document.Section(heading, (document.Text(self._state()),))
+
+    def _state(self) -> str:
+        if not self.existed:
+            return "There is no such lab; `labkit ls` lists labs."
+        kept = "kept; `labkit up` goes on with the same objects"
+        return f"Its state is {'forgotten' if self.purged else kept}."
 
     def to_json(self) -> dict[str, Any]:
         return {

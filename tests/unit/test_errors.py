@@ -46,6 +46,7 @@ def test_a_syntax_error_names_its_line() -> None:
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
+        (400, errors.Invalid),
         (404, errors.NotFound),
         (409, errors.Conflict),
         (410, errors.Gone),

@@ -63,7 +63,10 @@ def ask(path: str, message: Message, *, timeout_s: float = 30.0) -> tuple[Messag
 
 def main(argv: Sequence[str]) -> int:
     path, host, port = argv
-    reply, fds = ask(path, {"op": "connect", "host": host, "port": int(port)})
+    try:
+        reply, fds = ask(path, {"op": "connect", "host": host, "port": int(port)})
+    except (OSError, EOFError):
+        reply, fds = {"error": "the lab is not running; `labkit up` starts it"}, []
     if not fds:
         sys.stderr.write(f"labkit: {reply['error']}\n")
         return 1

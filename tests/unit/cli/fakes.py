@@ -110,6 +110,11 @@ class FakeLab:
     def kubectl_argv(self, arguments: Sequence[str]) -> tuple[str, ...]:
         return ("within", "kubectl", *arguments)
 
+    def ssh_argv(self, node: str, argv: Sequence[str] = ()) -> tuple[str, ...]:
+        self.spec.node(node)
+        self._fail()
+        return ("ssh", node, *argv)
+
     def ssh_config(self) -> str:
         return "Host node1\n"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from labkit import errors
 from labkit.model import commands
 from tests.unit.cli.conftest import Run
 from tests.unit.cli.fakes import FakeWorld
@@ -36,22 +37,19 @@ def test_exec_wants_a_command(run: Run) -> None:
 
 
 def test_ssh_is_opensshs_own(run: Run, world: FakeWorld) -> None:
-    config = world.lab.paths.ssh_config
-    config.parent.mkdir(parents=True)
-    config.touch()
     assert run("ssh", "node1").exit_code == 7
-    assert world.became == ["ssh", "-F", str(config), "node1"]
+    assert world.became == ["ssh", "node1"]
     run("ssh", "node2", "--", "ls", "-l")
-    assert world.became == ["ssh", "-F", str(config), "node2", "ls", "-l"]
+    assert world.became == ["ssh", "node2", "ls", "-l"]
 
 
-def test_ssh_to_what_is_not_there(run: Run) -> None:
+def test_ssh_to_what_is_not_there(run: Run, world: FakeWorld) -> None:
     done = run("ssh", "node9")
     assert done.exit_code == 4
     assert "it has control, node1, node2, client" in done.stderr
-    done = run("ssh", "node1")
-    assert done.exit_code == 4
-    assert "has never been up" in done.stderr
+    world.lab.raises = errors.ProviderError("is not running", node="node1")
+    assert run("ssh", "node1").exit_code == 1
+    assert not world.became
 
 
 def test_ssh_config(run: Run, world: FakeWorld) -> None:

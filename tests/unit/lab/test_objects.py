@@ -56,6 +56,8 @@ def test_an_object_is_a_manifest_too() -> None:
         ("just words", "not a Kubernetes object: 'just words'"),
         ("kind: 7", "not a Kubernetes object"),
         ("- 1", "not a Kubernetes object"),
+        ("{apiVersion: v1, kind: Pod}", "a Pod without a name"),
+        ("{apiVersion: v1, kind: Pod, metadata: {generateName: a}}", "a Pod without a name"),
     ],
 )
 def test_what_is_no_manifest_is_said_so(text: str, says: str) -> None:

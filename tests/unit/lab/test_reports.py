@@ -72,6 +72,12 @@ def test_down_says_what_it_ended_and_what_it_kept(running: bool, purged: bool, s
     assert says in repr(reports.DownReport("t", running, purged, 0.1))
 
 
+def test_down_of_a_lab_that_never_was_promises_nothing() -> None:
+    said = repr(reports.DownReport("t", was_running=False, purged=False, seconds=0, existed=False))
+    assert "There is no such lab" in said
+    assert "kept" not in said
+
+
 def test_applied_is_said_as_kubectl_says_it() -> None:
     assert repr(reports.Applied(resources.SERVICES, "app1", "created")) == "service/app1 created"
 

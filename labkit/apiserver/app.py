@@ -115,7 +115,7 @@ class Api:
             return
         if not info.plural:
             why = f"forbidden: {authz.explain_denial(user, info)}"
-            raise status.failure(403, "Forbidden", why, {})
+            raise status.failure(status.FORBIDDEN, "Forbidden", why, {})
         resource = resources.Resource("", info.plural, info.group)
         raise status.forbidden(resource, info.name, verdict.why or authz.explain_denial(user, info))
 
@@ -181,16 +181,16 @@ def _find_kind(info: request_info.RequestInfo) -> kinds.kind.Kind:
     if kind is None:
         raise status.no_such_path()
     if not info.subresource:
-        known = info.verb in _VERBS and (info.name == "" or info.verb != "create")
+        known = info.verb in kind.verbs and (info.name == "" or info.verb != "create")
         if not known or (not info.name and info.verb in ("update", "patch")):
             raise status.method_not_allowed()
         return kind
-    for name, _, verbs in discovery.subresources(kind):
-        if name == info.subresource:
-            if info.verb not in verbs:
-                raise status.method_not_allowed()
-            return kind
-    raise status.no_such_path()
+    below = kind.subresource(info.subresource)
+    if below is None:
+        raise status.no_such_path()
+    if info.verb not in below.verbs:
+        raise status.method_not_allowed()
+    return kind
 
 
 async def _read_body(request: Request) -> bytes:

@@ -8,6 +8,8 @@ from ipaddress import IPv4Address
 from labkit import errors
 from labkit.apiserver import registry
 from labkit.apiserver.kinds import endpoints, namespaces, services
+from labkit.apiserver.kinds import endpointslices as slices
+from labkit.apiserver.kinds import kind as kind_module
 from labkit.model import resources
 
 
@@ -41,24 +43,38 @@ def ensure_api_service(objects: registry.Registry, api: ApiAddress) -> None:
                 f"default/kubernetes cannot have the address {api.service}: {error.message}",
                 hint="delete the Service that has it, or choose another --service-cluster-ip-range",
             ) from error
-    wanted = _plan_endpoints(api)
-    if objects.store.get(resources.ENDPOINTS, "default", "kubernetes") is None:
-        objects.create(endpoints.KIND, "default", wanted)
+    for kind, wanted in ((endpoints.KIND, _plan_endpoints(api)), (slices.KIND, _plan_slice(api))):
+        _ensure(objects, kind, wanted)
+
+
+def _ensure(objects: registry.Registry, kind: kind_module.Kind, wanted: resources.Object) -> None:
+    if objects.store.get(kind.resource, "default", "kubernetes") is None:
+        objects.create(kind, "default", wanted)
         return
 
     def mend(found: resources.Object) -> resources.Object:
-        return {**found, "subsets": wanted["subsets"]}
+        labels = {**found["metadata"], "labels": wanted["metadata"]["labels"]}
+        return {**found, **wanted, "metadata": labels}
 
-    objects.update(endpoints.KIND, "default", "kubernetes", mend)
+    objects.update(kind, "default", "kubernetes", mend)
 
 
 def _plan_endpoints(api: ApiAddress) -> resources.Object:
     return {
-        "metadata": {"name": "kubernetes"},
+        "metadata": {"name": "kubernetes", "labels": {slices.SKIP_MIRROR: "true"}},
         "subsets": [
             {
                 "addresses": [{"ip": str(api.advertised)}],
                 "ports": [{"name": "https", "port": api.port, "protocol": "TCP"}],
             }
         ],
+    }
+
+
+def _plan_slice(api: ApiAddress) -> resources.Object:
+    return {
+        "metadata": {"name": "kubernetes", "labels": {slices.SERVICE_NAME: "kubernetes"}},
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": [str(api.advertised)], "conditions": {"ready": True}}],
+        "ports": [{"name": "https", "port": api.port, "protocol": "TCP"}],
     }

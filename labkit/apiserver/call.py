@@ -30,6 +30,18 @@ class Call:
         return self.info.namespace if self.kind.resource.namespaced else ""
 
     @property
+    def struct(self) -> str:
+        """The struct that travels: that of the kind, or of its subresource."""
+        below = self.kind.subresource(self.info.subresource)
+        return below.struct if below else self.kind.struct
+
+    @property
+    def api_version(self) -> str:
+        """The version that goes with the struct: a `scale` is not of its kind's group."""
+        below = self.kind.subresource(self.info.subresource)
+        return below.api_version if below else self.kind.resource.api_version
+
+    @property
     def dry_run(self) -> bool:
         return bool(self.query.get("dryRun"))
 

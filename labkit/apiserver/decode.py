@@ -10,7 +10,6 @@ good as no field.
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,7 +60,7 @@ def decode(value: Any, struct: str) -> Decoded:
     """Raises DecodeError when a field has the wrong type."""
     if not isinstance(value, dict):
         raise DecodeError(
-            f"json: cannot unmarshal {_kind(value)} into Go value of type v1.{struct}"
+            f"json: cannot unmarshal {_kind(value)} into Go value of type {go_type(struct)}"
         )
     decoded = Decoded({})
     decoded.object = _Walk(decoded.unknown).struct(value, struct, "", ())
@@ -164,10 +163,9 @@ class _Where:
         return str(value)
 
     def _error(self, found: str, go_name: str) -> DecodeError:
-        path = ".".join(self.stack)
+        path = ".".join((schema.bare(self.struct), *self.stack))
         return DecodeError(
-            f"json: cannot unmarshal {found} into Go struct field {self.struct}.{path} "
-            f"of type {go_name}"
+            f"json: cannot unmarshal {found} into Go struct field {path} of type {go_name}"
         )
 
 
@@ -177,9 +175,8 @@ def go_type(name: str) -> str:
     >>> go_type("ServicePort"), go_type("int32")
     ('v1.ServicePort', 'int32')
     """
-    if re.match("[A-Z]", name):
-        return f"v1.{name}"
-    return _SCALARS.get(name, name)
+    struct = schema.bare(name)
+    return f"v1.{struct}" if struct[0].isupper() else _SCALARS.get(name, name)
 
 
 def _kind(value: Any) -> str:

@@ -10,14 +10,13 @@ import platform
 from collections.abc import Iterator
 from typing import Any
 
-from labkit.apiserver import kinds
+from labkit.apiserver import kinds, schema
 from labkit.apiserver.kinds import kind as kind_module
 from labkit.model import resources
 from labkit.version import __version__
 
 #: The release whose API is spoken, as far as it is spoken.
 MINOR = 32
-VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
 AGGREGATED = {"APIGroupDiscoveryList": ("v2", "v2beta1")}
 
 
@@ -33,14 +32,6 @@ def version() -> dict[str, str]:
         "compiler": f"Python {platform.python_version()}",
         "platform": "linux/amd64",
     }
-
-
-def subresources(kind: kind_module.Kind) -> Iterator[tuple[str, str, list[str]]]:
-    """(name, kind of its object, verbs) of each."""
-    if kind.has_status:
-        yield "status", kind.resource.kind, ["get", "patch", "update"]
-    for name, struct in kind.subresources:
-        yield name, struct, ["update"] if name == "finalize" else ["create"]
 
 
 # --- the plain form ------------------------------------------------------------------------------
@@ -90,12 +81,24 @@ def _plain_entries(kind: kind_module.Kind) -> Iterator[resources.Object]:
         "singularName": resource.singular,
         **common,
         "kind": resource.kind,
-        "verbs": VERBS,
+        "verbs": kind.verbs,
         **_optional(shortNames=resource.short_names, categories=kind.categories),
     }
-    for name, struct, verbs in subresources(kind):
-        full = f"{resource.plural}/{name}"
-        yield {"name": full, "singularName": "", **common, "kind": struct, "verbs": verbs}
+    for below in kind.subresources:
+        yield {
+            "name": f"{resource.plural}/{below.name}",
+            "singularName": "",
+            **common,
+            **_foreign(below, resource),
+            "kind": schema.bare(below.struct),
+            "verbs": below.verbs,
+        }
+
+
+def _foreign(below: kind_module.Subresource, resource: resources.Resource) -> dict[str, str]:
+    """The group of a subresource's object, where it is not that of the kind: `scale`."""
+    same = (below.group, below.version) == (resource.group, resource.version)
+    return {} if same else {"group": below.group, "version": below.version}
 
 
 # --- the aggregated form -------------------------------------------------------------------------
@@ -128,23 +131,27 @@ def _aggregated_group(name: str) -> resources.Object:
 def _aggregated_entry(kind: kind_module.Kind) -> resources.Object:
     resource = kind.resource
     below = [
-        {"subresource": name, "responseKind": _gvk(resource, struct), "verbs": verbs}
-        for name, struct, verbs in subresources(kind)
+        {
+            "subresource": found.name,
+            "responseKind": _gvk(found.group, found.version, schema.bare(found.struct)),
+            "verbs": found.verbs,
+        }
+        for found in kind.subresources
     ]
     return {
         "resource": resource.plural,
-        "responseKind": _gvk(resource, resource.kind),
+        "responseKind": _gvk(resource.group, resource.version, resource.kind),
         "scope": "Namespaced" if resource.namespaced else "Cluster",
         "singularResource": resource.singular,
-        "verbs": VERBS,
+        "verbs": kind.verbs,
         **_optional(
             shortNames=resource.short_names, categories=kind.categories, subresources=below
         ),
     }
 
 
-def _gvk(resource: resources.Resource, kind: str) -> dict[str, str]:
-    return {"group": resource.group, "version": resource.version, "kind": kind}
+def _gvk(group: str, version: str, kind: str) -> dict[str, str]:
+    return {"group": group, "version": version, "kind": kind}
 
 
 def _optional(**fields: Any) -> dict[str, Any]:

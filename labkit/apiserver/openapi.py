@@ -110,13 +110,12 @@ def _schemas(members: tuple[kind_module.Kind, ...], root: str) -> dict[str, Any]
 
 
 def definition_name(struct: str) -> str:
-    """The name by which clients know a struct's definition."""
-    shared = struct in schema.family("meta")
-    return (
-        f"io.k8s.apimachinery.pkg.apis.meta.v1.{struct}"
-        if shared
-        else f"io.k8s.api.core.v1.{struct}"
-    )
+    """The name by which clients know a struct's definition.
+
+    >>> definition_name("ObjectMeta"), definition_name("ServicePort")
+    ('io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta', 'io.k8s.api.core.v1.ServicePort')
+    """
+    return f"{schema.package_of(struct)}.{schema.bare(struct)}"
 
 
 def _struct(name: str, root: str, kind: kind_module.Kind | None) -> dict[str, Any]:

@@ -13,6 +13,9 @@ embedded as field 2). After a name, `!` says that the field is required, `?` tha
 same as no value. Before a type, `[]` makes it a list, `{}` a map with string keys. `@key` after a
 list says that a strategic merge patch merges its items by that key; a bare `@` that it merges
 plain values. A list without it is replaced as a whole.
+
+A struct's name says all, except where two groups have structs of one name: then the one outside the
+core group is named with its family, `discovery.EndpointPort`.
 """
 
 from __future__ import annotations
@@ -22,8 +25,16 @@ import importlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-#: The modules below `labkit.apiserver.schemas`. A new family of kinds is one more name here.
-FAMILIES = ("meta", "core", "pods", "volumes")
+_CORE = "io.k8s.api.core.v1"
+#: The modules below `labkit.apiserver.schemas`, each with the package that OpenAPI puts its structs
+#: into. A new family of kinds is one more line here.
+FAMILIES: Mapping[str, str] = {
+    "meta": "io.k8s.apimachinery.pkg.apis.meta.v1",
+    "core": _CORE,
+    "pods": _CORE,
+    "volumes": _CORE,
+    "discovery": "io.k8s.api.discovery.v1",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +110,20 @@ def family(name: str) -> dict[str, Struct]:
 def structs() -> dict[str, Struct]:
     """Every struct of the API by its Go name."""
     return {name: struct for module in FAMILIES for name, struct in family(module).items()}
+
+
+def bare(name: str) -> str:
+    """A struct's Go name: without the family.
+
+    >>> bare("discovery.EndpointPort")
+    'EndpointPort'
+    """
+    return name.rpartition(".")[2]
+
+
+def package_of(name: str) -> str:
+    """The OpenAPI package of a struct."""
+    return next(package for module, package in FAMILIES.items() if name in family(module))
 
 
 def fields_of(name: str) -> Struct:

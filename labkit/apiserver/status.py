@@ -13,6 +13,8 @@ from typing import Any
 from labkit import errors
 from labkit.model import resources
 
+FORBIDDEN = 403
+
 
 @dataclass(frozen=True, slots=True)
 class Cause:
@@ -70,7 +72,7 @@ def unauthorized() -> errors.ApiError:
 def forbidden(resource: resources.Resource, name: str, why: str) -> errors.ApiError:
     what = f'{qualified(resource)} "{name}"' if name else qualified(resource)
     details = details_of(resource, name)
-    return failure(403, "Forbidden", f"{what} is forbidden: {why}", details)
+    return failure(FORBIDDEN, "Forbidden", f"{what} is forbidden: {why}", details)
 
 
 def not_found(resource: resources.Resource, name: str) -> errors.ApiError:

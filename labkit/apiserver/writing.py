@@ -16,6 +16,7 @@ from labkit.apiserver import (
     protobuf,
     reading,
     registry,
+    schema,
     status,
     strategic,
     validation,
@@ -28,8 +29,7 @@ _IGNORE = "Ignore"
 
 
 def create(objects: registry.Registry, call: Call) -> Answer:
-    struct = dict(call.kind.subresources).get(call.info.subresource, call.kind.struct)
-    obj, warnings = _read_object(call, struct)
+    obj, warnings = _read_object(call)
     if call.info.subresource == "binding":
         return _bind(objects, call, obj)
     if call.kind.resource == resources.NODES:
@@ -53,7 +53,7 @@ def _check_node(call: Call, obj: resources.Object) -> None:
 
 
 def update(objects: registry.Registry, call: Call) -> Answer:
-    obj, warnings = _read_object(call, call.kind.struct)
+    obj, warnings = _read_object(call)
     namespace, name = call.namespace, call.info.name
     missing = objects.store.get(call.kind.resource, namespace, name) is None
     if missing and call.kind.create_on_update and not call.info.subresource:
@@ -92,22 +92,22 @@ def _modify(
 # --- reading bodies ------------------------------------------------------------------------------
 
 
-def _read_object(call: Call, struct: str) -> tuple[resources.Object, list[str]]:
+def _read_object(call: Call) -> tuple[resources.Object, list[str]]:
     """The body as an object with known fields, and warnings about the others."""
-    version = call.kind.resource.version
+    name, version = schema.bare(call.struct), call.api_version.rpartition("/")[2]
     try:
-        value = _parse_body(call, struct)
+        value = _parse_body(call, call.struct)
     except (decode.DecodeError, protobuf.ProtobufError) as error:
         raise status.bad_request(
-            f"the object provided is unrecognized (must be of type {struct}): "
+            f"the object provided is unrecognized (must be of type {name}): "
             f"couldn't get version/kind; {error}"
         ) from error
-    _check_kind(call, value, struct)
+    _check_kind(call, value, name)
     try:
-        decoded = _decode(call, value, struct)
+        decoded = _decode(call, value, call.struct)
     except decode.DecodeError as error:
         raise status.bad_request(
-            f'{struct} in version "{version}" cannot be handled as a {struct}: {error}'
+            f'{name} in version "{version}" cannot be handled as a {name}: {error}'
         ) from error
     return decoded.object, _warnings(call, decoded)
 
@@ -119,16 +119,16 @@ def _parse_body(call: Call, struct: str) -> Any:
     return decode.parse_json(call.body)
 
 
-def _check_kind(call: Call, value: Any, struct: str) -> None:
+def _check_kind(call: Call, value: Any, name: str) -> None:
     """The body may leave out what it is: the URL says it. It may not say something else."""
     if not isinstance(value, dict):
         return
-    kind, version = value.get("kind", struct), value.get("apiVersion")
-    wanted = call.kind.resource.api_version
-    if kind != struct:
+    kind, version = value.get("kind", name), value.get("apiVersion")
+    wanted = call.api_version
+    if kind != name:
         raise status.bad_request(
-            f'{kind} in version "{version or wanted}" cannot be handled as a {struct}: '
-            f"the URL is that of a {struct}"
+            f'{kind} in version "{version or wanted}" cannot be handled as a {name}: '
+            f"the URL is that of a {name}"
         )
     if (version or wanted) != wanted:
         raise status.bad_request(

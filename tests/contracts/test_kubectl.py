@@ -426,16 +426,9 @@ class TestRefusals:
 
 class TestDiscovery:
     def test_what_there_is(self, kubectl: apiserver.Kubectl) -> None:
-        listed = kubectl("api-resources", "--no-headers").splitlines()
-        assert [line.split()[0] for line in listed] == [
-            "endpoints",
-            "events",
-            "namespaces",
-            "nodes",
-            "pods",
-            "services",
-        ]
-        assert kubectl("api-versions") == "v1\n"
+        listed = kubectl("api-resources", "--no-headers", "-o", "name").splitlines()
+        assert {"endpoints", "events", "namespaces", "nodes", "pods", "services"} <= set(listed)
+        assert "v1" in kubectl("api-versions").split()
 
     def test_explain(self, kubectl: apiserver.Kubectl) -> None:
         explained = kubectl("explain", "service.spec.ports.nodePort")

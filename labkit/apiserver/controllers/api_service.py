@@ -10,13 +10,13 @@ _KEY = ("default", "kubernetes")
 
 
 class Controller:
-    """Puts the API server's own Service and Endpoints right."""
+    """Puts the API server's own Service and its endpoints right."""
 
     def __init__(self, objects: registry.Registry, api: bootstrap.ApiAddress) -> None:
         self._objects = objects
         self._api = api
         self._keys = keys.Keys()
-        for resource in (resources.SERVICES, resources.ENDPOINTS):
+        for resource in (resources.SERVICES, resources.ENDPOINTS, resources.ENDPOINT_SLICES):
             objects.store.observe(resource, self._on_change)
 
     def _on_change(self, change: watching.Change) -> None:

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from labkit import errors
-from labkit.apiserver import conditions, registry, selectors, watching
-from labkit.apiserver.controllers import keys
-from labkit.apiserver.kinds import endpoints, nodes, pods, service_rules
+from labkit.apiserver import registry
+from labkit.apiserver.controllers import members
+from labkit.apiserver.kinds import endpoints, pods, service_rules
 from labkit.model import resources
 
 HEADLESS_LABEL = "service.kubernetes.io/headless"
@@ -43,18 +43,13 @@ def plan_endpoints(
     selector = spec.get("selector")
     if not selector or spec["type"] == "ExternalName":
         return None
-    chosen = (
-        pod for pod in candidates if selectors.equal_labels(selector, pod["metadata"].get("labels"))
-    )
-    members = [
-        member for pod in chosen for member in [_plan_member(service, pod, dead_nodes)] if member
-    ]
+    found = (_plan_member(service, pod, dead_nodes) for pod in members.choose(selector, candidates))
     labels = dict(meta.get("labels") or {})
     if service_rules.is_headless(spec):
         labels[HEADLESS_LABEL] = ""
     planned: resources.Object = {
         "metadata": {"name": meta["name"], "namespace": meta["namespace"]},
-        "subsets": _group(members),
+        "subsets": _group(member for member in found if member),
     }
     if labels:
         planned["metadata"]["labels"] = labels
@@ -70,74 +65,40 @@ def _plan_member(
     if not pod.get("status", {}).get("podIP") or pods.is_finished(pod) or ending:
         return None
     wanted = service["spec"].get("ports") or []
-    ports = tuple(_plan_ports(wanted, pod))
+    ports = tuple(members.plan_ports(wanted, pod))
     if wanted and not ports:
         return None
-    alive = pod["spec"].get("nodeName") not in dead_nodes
-    ready = conditions.find_condition(pod, "Ready").get("status") == "True" and alive
-    return Member(_plan_address(service, pod), ports, ready or published)
+    ready = published or members.is_serving(pod, dead_nodes)
+    return Member(_plan_address(service, pod), ports, ready)
 
 
 def _plan_address(service: resources.Object, pod: resources.Object) -> resources.Object:
-    meta, spec = pod["metadata"], pod["spec"]
+    spec = pod["spec"]
     address: resources.Object = {"ip": pod["status"]["podIP"]}
     if spec.get("nodeName"):
         address["nodeName"] = spec["nodeName"]
     if spec.get("hostname") and spec.get("subdomain") == service["metadata"]["name"]:
         address["hostname"] = spec["hostname"]
-    address["targetRef"] = {
-        "kind": "Pod",
-        "name": meta["name"],
-        "namespace": meta["namespace"],
-        "uid": meta["uid"],
-    }
+    address["targetRef"] = members.refer_to(pod)
     return address
 
 
-def _plan_ports(
-    wanted: Sequence[resources.Object], pod: resources.Object
-) -> Iterator[resources.Object]:
-    """The Service's ports that this pod has, with targetPort resolved to a number."""
-    for port in wanted:
-        number = resolve_port(port, pod)
-        if number is None:
-            continue
-        found = {"port": number, "protocol": port["protocol"]}
-        for field in ("name", "appProtocol"):
-            if port.get(field):
-                found[field] = port[field]
-        yield found
-
-
-def resolve_port(port: resources.Object, pod: resources.Object) -> int | None:
-    """The number of a Service port's targetPort in one pod; None: it has no port of that name."""
-    target = port["targetPort"]
-    if isinstance(target, int):
-        return target
-    for container in pod["spec"].get("containers") or []:
-        for candidate in container.get("ports") or []:
-            same = (candidate.get("name"), candidate.get("protocol", "TCP"))
-            if same == (target, port["protocol"]):
-                return int(candidate["containerPort"])
-    return None
-
-
-def _group(members: Iterable[Member]) -> list[resources.Object]:
+def _group(everyone: Iterable[Member]) -> list[resources.Object]:
     """Members with the same ports share a subset. Sorted, so that equal plans are equal."""
     groups: dict[str, list[Member]] = defaultdict(list)
-    for member in members:
+    for member in everyone:
         groups[json.dumps(member.ports, sort_keys=True)].append(member)
     return [_render_subset(groups[key]) for key in sorted(groups)]
 
 
-def _render_subset(members: Sequence[Member]) -> resources.Object:
+def _render_subset(group: Sequence[Member]) -> resources.Object:
     ordered = sorted(
-        members, key=lambda member: (member.address["ip"], member.address["targetRef"]["uid"])
+        group, key=lambda member: (member.address["ip"], member.address["targetRef"]["uid"])
     )
     subset: resources.Object = {
         "addresses": [member.address for member in ordered if member.ready],
         "notReadyAddresses": [member.address for member in ordered if not member.ready],
-        "ports": list(members[0].ports),
+        "ports": list(group[0].ports),
     }
     return {field: value for field, value in subset.items() if value}
 
@@ -151,43 +112,10 @@ class Controller:
     def __init__(self, objects: registry.Registry) -> None:
         self._objects = objects
         self._store = objects.store
-        self._keys = keys.Keys()
-        self._store.observe(resources.SERVICES, self._on_service)
-        self._store.observe(resources.PODS, self._on_pod)
-        self._store.observe(resources.NODES, self._on_node)
-        self._keys.update(self._all_services())
+        self._keys = members.ServiceKeys(objects.store)
 
     async def run(self) -> None:
         await self._keys.serve(self._sync)
-
-    def _all_services(self, namespace: str = "") -> Iterator[keys.Key]:
-        for stored in self._store.list(resources.SERVICES, namespace):
-            yield stored.namespace, stored.name
-
-    def _on_service(self, change: watching.Change) -> None:
-        self._keys.add((change.after.namespace, change.after.name))
-
-    def _on_pod(self, change: watching.Change) -> None:
-        """The Services that chose the pod before, or choose it now."""
-        states = [stored.object for stored in (change.before, change.after) if stored]
-        for stored in self._store.list(resources.SERVICES, change.after.namespace):
-            selector = stored.object["spec"].get("selector") or {}
-            labels = (state["metadata"].get("labels") for state in states)
-            if selector and any(selectors.equal_labels(selector, found) for found in labels):
-                self._keys.add((stored.namespace, stored.name))
-
-    def _on_node(self, change: watching.Change) -> None:
-        """A node that died or came back takes its pods with it."""
-        before = change.before is not None and nodes.is_ready(change.before.object)
-        if before != (change.type != "DELETED" and nodes.is_ready(change.after.object)):
-            self._keys.update(self._all_services())
-
-    def _dead_nodes(self) -> frozenset[str]:
-        return frozenset(
-            stored.name
-            for stored in self._store.list(resources.NODES)
-            if not nodes.is_ready(stored.object)
-        )
 
     def _sync(self, namespace: str, name: str) -> None:
         service = self._store.get(resources.SERVICES, namespace, name)
@@ -197,7 +125,7 @@ class Controller:
                 self._objects.delete(endpoints.KIND, namespace, name, registry.DeleteOptions())
             return
         found = [stored.object for stored in self._store.list(resources.PODS, namespace)]
-        planned = plan_endpoints(service.object, found, self._dead_nodes())
+        planned = plan_endpoints(service.object, found, members.dead_nodes(self._store))
         if planned is None:
             return
         if current is None:

@@ -12,6 +12,7 @@ from labkit.apiserver import bootstrap, registry
 from labkit.apiserver.controllers import (
     api_service,
     endpoints,
+    endpointslices,
     expiry,
     namespaces,
     nodes,
@@ -35,6 +36,7 @@ async def running(objects: registry.Registry, api: bootstrap.ApiAddress) -> Asyn
     controllers: tuple[Controller, ...] = (
         api_service.Controller(objects, api),
         endpoints.Controller(objects),
+        endpointslices.Controller(objects),
         scheduler.Controller(objects),
         nodes.Controller(objects),
         namespaces.Controller(objects),

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from labkit.apiserver.kinds import endpoints, events, kind, namespaces, nodes, pods, services
+from labkit.apiserver.kinds import (
+    endpoints,
+    endpointslices,
+    events,
+    kind,
+    namespaces,
+    nodes,
+    pods,
+    services,
+)
 
 KINDS: tuple[kind.Kind, ...] = (
     namespaces.KIND,
@@ -11,6 +20,7 @@ KINDS: tuple[kind.Kind, ...] = (
     services.KIND,
     endpoints.KIND,
     events.KIND,
+    endpointslices.KIND,
 )
 
 _BY_PLURAL = {(k.resource.group, k.resource.version, k.resource.plural): k for k in KINDS}

@@ -20,6 +20,9 @@ Prepare = Callable[[resources.Object, resources.Object], None]
 Validate = Callable[[resources.Object, validation.Report], None]
 ValidateUpdate = Callable[[resources.Object, resources.Object, validation.Report], None]
 
+#: What can be done with most kinds.
+VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+
 
 def leave(_: resources.Object) -> None:
     """The kind has nothing to fill in."""
@@ -58,6 +61,24 @@ def no_fields(_: resources.Object) -> Mapping[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
+class Subresource:
+    """A part of an object with a path of its own: `pods/NAME/binding`.
+
+    It takes and gives an object of another kind, which may belong to another group.
+    """
+
+    name: str
+    struct: str
+    verbs: tuple[str, ...]
+    group: str = ""
+    version: str = ""
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+
+@dataclass(frozen=True, slots=True)
 class Kind:
     """One row of the table of kinds."""
 
@@ -83,8 +104,8 @@ class Kind:
     #: Marks an object whose deletion has begun, besides its deletionTimestamp.
     terminate: Default = leave
     has_status: bool = True
-    #: Further subresources, with the kind of object that each takes.
-    subresources: tuple[tuple[str, str], ...] = ()
+    #: Further subresources, besides `status`.
+    further: tuple[Subresource, ...] = ()
     categories: tuple[str, ...] = ()
     #: A PUT to a name that does not exist creates the object.
     create_on_update: bool = False
@@ -92,11 +113,25 @@ class Kind:
     returns_deleted: bool = False
     #: Objects of this kind expire so long after their last change.
     expires_s: float | None = None
+    verbs: tuple[str, ...] = VERBS
+    #: The family of structs to look in, where the core group has a struct of the same name.
+    family: str = ""
 
     @property
     def struct(self) -> str:
         """The name of the struct in `labkit.apiserver.schema`."""
-        return self.resource.kind
+        return f"{self.family}.{self.resource.kind}" if self.family else self.resource.kind
+
+    @property
+    def subresources(self) -> tuple[Subresource, ...]:
+        if not self.has_status:
+            return self.further
+        group, version = self.resource.group, self.resource.version
+        status = Subresource("status", self.struct, ("get", "patch", "update"), group, version)
+        return (status, *self.further)
+
+    def subresource(self, name: str) -> Subresource | None:
+        return next((found for found in self.subresources if found.name == name), None)
 
     def field_values(self, obj: resources.Object) -> dict[str, str]:
         meta: Mapping[str, Any] = obj["metadata"]

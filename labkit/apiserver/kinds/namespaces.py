@@ -67,6 +67,6 @@ KIND = kind.Kind(
     holds=holds,
     refuse_delete=refuse_delete,
     terminate=terminate,
-    subresources=(("finalize", "Namespace"),),
+    further=(kind.Subresource("finalize", "Namespace", ("update",), version="v1"),),
     returns_deleted=True,
 )

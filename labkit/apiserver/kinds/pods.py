@@ -139,7 +139,7 @@ KIND = kind.Kind(
     validate_update=pod_rules.validate_update,
     fields=fields,
     grace_s=grace_s,
-    subresources=(("binding", "Binding"),),
+    further=(kind.Subresource("binding", "Binding", ("create",), version="v1"),),
     categories=("all",),
     returns_deleted=True,
 )

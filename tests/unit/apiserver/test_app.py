@@ -342,53 +342,6 @@ class TestForms:
         assert one["kind"] == "PartialObjectMetadata"
 
 
-class TestDiscovery:
-    def test_plain(self, api: cluster.Client) -> None:
-        assert api("GET", "/api").json["versions"] == ["v1"]
-        assert api("GET", "/apis").json["groups"] == []
-        listed = {entry["name"]: entry for entry in api("GET", "/api/v1").json["resources"]}
-        assert listed["services"]["shortNames"] == ["svc"]
-        assert listed["services"]["categories"] == ["all"]
-        assert listed["pods/binding"]["kind"] == "Binding"
-        assert "endpoints/status" not in listed
-
-    def test_aggregated(self, objects: registry.Registry) -> None:
-        form = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-        reply = cluster.Client(objects, accept=f"{form},application/json")("GET", "/api")
-        assert reply.headers["content-type"].startswith("application/json;g=apidiscovery.k8s.io")
-        (group,) = reply.json["items"]
-        names = [entry["resource"] for entry in group["versions"][0]["resources"]]
-        assert names == [kind.resource.plural for kind in kinds.KINDS]
-
-    def test_openapi(self, api: cluster.Client) -> None:
-        (entry,) = api("GET", "/openapi/v3").json["paths"].values()
-        path = entry["serverRelativeURL"].partition("?")[0]
-        document = api("GET", path).json
-        patch = document["paths"]["/api/v1/namespaces/{namespace}/services/{name}"]["patch"]
-        assert "fieldValidation" in [parameter["name"] for parameter in patch["parameters"]]
-        schemas = document["components"]["schemas"]
-        ports = schemas["io.k8s.api.core.v1.ServiceSpec"]["properties"]["ports"]
-        assert ports["x-kubernetes-patch-merge-key"] == "port"
-        for reference in _references(document):
-            assert reference.removeprefix("#/components/schemas/") in schemas
-        older = api("GET", "/openapi/v2").json
-        for reference in _references(older):
-            assert reference.removeprefix("#/definitions/") in older["definitions"]
-        assert api("GET", "/openapi/v3/apis/nowhere/v1").code == 404
-
-    def test_version(self, api: cluster.Client) -> None:
-        assert api("GET", "/version").json["gitVersion"].startswith("v1.32.0+labkit")
-
-
-def _references(value: Any) -> list[str]:
-    if isinstance(value, dict):
-        own = [value["$ref"]] if isinstance(value.get("$ref"), str) else []
-        return own + [found for item in value.values() for found in _references(item)]
-    if isinstance(value, list):
-        return [found for item in value for found in _references(item)]
-    return []
-
-
 class TestWatch:
     def run(self, scenario: Any) -> None:
         asyncio.run(asyncio.wait_for(scenario, 10))

@@ -1,0 +1,57 @@
+"""The `labkit` command as a process of its own, with folders of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How a command ended, and what it wrote where."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+    def refused(self, status: int, id_: str, *words: str) -> None:
+        """Assert that it ended like this: an id, a message, and nothing on stdout."""
+        assert (self.status, self.stdout) == (status, ""), self
+        assert "Traceback" not in self.stderr
+        assert id_ in self.stderr.split(), self.stderr
+        for each in words:
+            assert each in self.stderr
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """Runs commands of one learner: their labs are in `home`, they stand in `folder`."""
+
+    home: Path
+    folder: Path
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    def labkit(self, *argv: str, stdin: str = "", env: Mapping[str, str] | None = None) -> Done:
+        done = subprocess.run(
+            [sys.executable, "-m", "labkit.cli", *argv],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            cwd=self.folder,
+            env=self.environment(env or {}),
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def environment(self, more: Mapping[str, str]) -> dict[str, str]:
+        own = {
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "XDG_STATE_HOME": str(self.home / "STATE_HOME"),
+            "XDG_RUNTIME_DIR": str(self.home / "RUNTIME_DIR"),
+        }
+        return {**os.environ, **own, **self.env, **more}

@@ -110,7 +110,7 @@ class Api:
         return user
 
     def _authorize(self, user: authn.User, info: request_info.RequestInfo) -> None:
-        verdict = authz.authorize(user, info, self._find_pod)
+        verdict = authz.authorize(user, info, self._objects.find_pod)
         if verdict.allowed:
             return
         if not info.plural:
@@ -118,10 +118,6 @@ class Api:
             raise status.failure(status.FORBIDDEN, "Forbidden", why, {})
         resource = resources.Resource("", info.plural, info.group)
         raise status.forbidden(resource, info.name, verdict.why or authz.explain_denial(user, info))
-
-    def _find_pod(self, namespace: str, name: str) -> resources.Object | None:
-        found = self._objects.store.get(resources.PODS, namespace, name)
-        return found.object if found else None
 
     def _answer_path(self, request: Request, path: str) -> Response:
         """Health, version, discovery, OpenAPI."""

@@ -2,8 +2,8 @@
 
 system:masters          everything
 system:node-proxiers    get, list and watch everything; write nothing
-system:nodes            read everything; write events, its own Node, and the pods bound to it
-everybody known         discovery, OpenAPI, /version
+system:nodes            read everything; write events, its own Node and Lease, the pods bound to it
+everybody known         discovery, OpenAPI, /version; who they are, and what they may do
 nobody in particular    /healthz, /livez, /readyz, /version
 """
 
@@ -23,6 +23,14 @@ NODE_PREFIX = "system:node:"
 _PUBLIC = ("/healthz", "/livez", "/readyz", "/version")
 _DISCOVERY = ("/api", "/apis", "/openapi", "/version", "/.well-known")
 _READ = ("get", "list", "watch")
+#: Questions about oneself.
+_REVIEWS = {
+    "authentication.k8s.io": ("selfsubjectreviews",),
+    "authorization.k8s.io": ("selfsubjectaccessreviews", "selfsubjectrulesreviews"),
+}
+_EVENT_GROUPS = ("", "events.k8s.io")
+_LEASE_GROUP = "coordination.k8s.io"
+_LEASE_NAMESPACE = "kube-node-lease"
 _WRITE_NODE = ("create", "update", "patch")
 _WRITE_STATUS = ("get", "update", "patch")
 
@@ -53,6 +61,10 @@ def authorize(user: authn.User, info: request_info.RequestInfo, find_pod: FindPo
     if not info.plural:
         known = any(info.path == p or info.path.startswith(p + "/") for p in _DISCOVERY)
         return Verdict(allowed=known and info.verb in ("get", "head"))
+    if info.resource == "pods/log":
+        return _NO  # what programs say is not for machines to read
+    if info.verb == "create" and info.plural in _REVIEWS.get(info.group, ()):
+        return _YES
     if info.verb in _READ and (PROXIERS in user.groups or NODES in user.groups):
         return _YES
     if NODES in user.groups and user.name.startswith(NODE_PREFIX):
@@ -62,13 +74,29 @@ def authorize(user: authn.User, info: request_info.RequestInfo, find_pod: FindPo
 
 def _authorize_node(node: str, info: request_info.RequestInfo, find_pod: FindPod) -> Verdict:
     """A node that was broken into must not be able to speak for another."""
-    if info.group or info.plural not in ("events", "nodes", "pods"):
-        return _NO
-    if info.plural == "events":
+    if info.plural == "events" and info.group in _EVENT_GROUPS:
         return Verdict(allowed=info.verb in _WRITE_NODE and not info.subresource)
-    if info.plural == "nodes":
+    if (info.group, info.plural) == (_LEASE_GROUP, "leases"):
+        return _own_lease(node, info)
+    if (info.group, info.plural) == ("", "nodes"):
         return _own_node(node, info)
-    return _own_pod(node, info, find_pod)
+    if (info.group, info.plural) == ("", "pods"):
+        return _own_pod(node, info, find_pod)
+    return _NO
+
+
+def _own_lease(node: str, info: request_info.RequestInfo) -> Verdict:
+    """The lease that says that the node is alive. A new one's name stands in the body."""
+    if info.namespace != _LEASE_NAMESPACE:
+        why = f'can only access leases in the "{_LEASE_NAMESPACE}" system namespace'
+        return Verdict(allowed=False, why=why)
+    if info.verb not in (*_WRITE_NODE, "delete"):
+        return _NO
+    if info.verb == "create" or info.name == node:
+        return _YES
+    return Verdict(
+        allowed=False, why="can only access node lease with the same name as the requesting node"
+    )
 
 
 def _own_node(node: str, info: request_info.RequestInfo) -> Verdict:
@@ -110,4 +138,43 @@ def explain_denial(user: authn.User, info: request_info.RequestInfo) -> str:
     return (
         f'User "{user.name}" cannot {info.verb} resource "{info.resource}" '
         f'in API group "{info.group}" {where}'
+    )
+
+
+# --- the table, told to those who ask ------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What may be done with what: a line of the answer to `kubectl auth can-i --list`."""
+
+    verbs: tuple[str, ...]
+    groups: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+
+
+def rules_of(user: authn.User) -> tuple[Rule, ...]:
+    """What `authorize` allows, as rules. Which pods are a node's own, no rule can say."""
+    if MASTERS in user.groups:
+        return Rule(("*",), ("*",), ("*",)), Rule(("*",), paths=("*",))
+    reviews = [Rule(("create",), (group,), plurals) for group, plurals in _REVIEWS.items()]
+    paths = tuple(path for root in _DISCOVERY for path in (root, f"{root}/*"))
+    common = (*reviews, Rule(("get",), paths=(*_PUBLIC, *paths)))
+    if not {PROXIERS, NODES} & set(user.groups):
+        return common
+    reads = Rule(_READ, ("*",), ("*",))
+    if NODES not in user.groups:
+        return (reads, *common)
+    return (reads, *_rules_of_node(user.name.removeprefix(NODE_PREFIX)), *common)
+
+
+def _rules_of_node(node: str) -> tuple[Rule, ...]:
+    return (
+        Rule(_WRITE_NODE, _EVENT_GROUPS, ("events",)),
+        Rule(_WRITE_NODE, ("",), ("nodes", "nodes/status"), (node,)),
+        Rule((*_WRITE_NODE, "delete"), (_LEASE_GROUP,), ("leases",), (node,)),
+        Rule(("patch", "update"), ("",), ("pods/status",)),
+        Rule(("delete",), ("",), ("pods",)),
     )

@@ -9,7 +9,10 @@ good as no field.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +28,12 @@ _KINDS = {
     list: "array",
     dict: "object",
 }
-_SCALARS = {"time": "v1.Time", "microtime": "v1.MicroTime", "quantity": "resource.Quantity"}
+_SCALARS = {
+    "time": "v1.Time",
+    "microtime": "v1.MicroTime",
+    "quantity": "resource.Quantity",
+    "bytes": "[]uint8",
+}
 
 
 class DecodeError(Exception):
@@ -128,9 +136,9 @@ class _Where:
         if name == "bool":
             self.demand(value, bool, "bool")
             return value
-        check = {"intstr": self._intstr, "quantity": self._quantity}.get(name)
+        check = _CHECKS.get(name)
         if check:
-            return check(value)
+            return check(self, value)
         return self._time(value, name) if name.endswith("time") else value
 
     def _integer(self, value: Any, name: str) -> int:
@@ -155,6 +163,14 @@ class _Where:
             raise DecodeError(quantities.SYNTAX_ERROR)
         return text
 
+    def _bytes(self, value: Any) -> str:
+        self.demand(value, str, "[]uint8")
+        try:
+            base64.b64decode(value, validate=True)
+        except binascii.Error as error:
+            raise DecodeError("illegal base64 data") from error
+        return str(value)
+
     def _time(self, value: Any, name: str) -> str:
         self.demand(value, str, _SCALARS[name])
         if not timestamps.is_valid(value):
@@ -167,6 +183,14 @@ class _Where:
         return DecodeError(
             f"json: cannot unmarshal {found} into Go struct field {path} of type {go_name}"
         )
+
+
+#: Scalars with a check of their own.
+_CHECKS: Mapping[str, Callable[[_Where, Any], Any]] = {
+    "intstr": _Where._intstr,
+    "quantity": _Where._quantity,
+    "bytes": _Where._bytes,
+}
 
 
 def go_type(name: str) -> str:

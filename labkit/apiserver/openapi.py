@@ -24,6 +24,7 @@ _SCALARS: dict[str, dict[str, Any]] = {
     "float64": {"type": "number", "format": "double"},
     "time": {"type": "string", "format": "date-time"},
     "microtime": {"type": "string", "format": "date-time"},
+    "bytes": {"type": "string", "format": "byte"},
     "any": {"type": "object"},
 }
 _MIXED = {"intstr": "int-or-string", "quantity": "quantity"}

@@ -12,6 +12,7 @@ where Go leaves zero values out.
 
 from __future__ import annotations
 
+import base64
 import functools
 import struct
 from collections.abc import Iterator, Mapping
@@ -151,6 +152,8 @@ def _value(value: int | bytes, name: str) -> Any:
     data = _bytes(value)
     if name == "string":
         return data.decode()
+    if name == "bytes":
+        return base64.b64encode(data).decode()
     if name == "float64":
         return struct.unpack("<d", data)[0]
     if name in schema.structs():

@@ -25,7 +25,7 @@ _INITIAL_END = "k8s.io/initial-events-end"
 
 def get(objects: store.Store, call: Call) -> Answer:
     """Raises NotFound."""
-    found = objects.get(call.kind.resource, call.namespace, call.info.name)
+    found = objects.get(call.kind.stored.resource, call.namespace, call.info.name)
     if found is None:
         raise status.not_found(call.kind.resource, call.info.name)
     return render(call, found)
@@ -34,7 +34,8 @@ def get(objects: store.Store, call: Call) -> Answer:
 def render(
     call: Call, stored: watching.Stored, code: int = 200, *, warnings: Sequence[str] = ()
 ) -> Answer:
-    """One object in the form that the client asked for."""
+    """One object of the store in the form that the client asked for."""
+    stored = call.kind.show(stored)
     shape = wanted(call).shape
     if shape == "Table":
         body = _table(call, [stored], {"resourceVersion": str(stored.revision)})
@@ -67,9 +68,10 @@ def list_(objects: store.Store, call: Call) -> Answer:
     matches = Filter(call)
     namespace = call.namespace
     start, revision = _parse_continue(call.query.get("continue", ""), objects.revision)
+    everything = map(call.kind.show, objects.list(call.kind.stored.resource, namespace))
     found = [
         stored
-        for stored in objects.list(call.kind.resource, namespace)
+        for stored in everything
         if (stored.namespace, stored.name) > start and matches(stored.object)
     ]
     limit = _integer(call, "limit")
@@ -157,7 +159,7 @@ class _Watch:
         self._store = objects
         self._call = call
         self._matches = matches
-        self._history = objects.history(call.kind.resource)
+        self._history = objects.history(call.kind.stored.resource)
         self._bookmarks = request_info.is_true(call.query.get("allowWatchBookmarks"))
         self._shape = wanted(call).shape
         self._headers = True
@@ -181,7 +183,8 @@ class _Watch:
 
     def _existing(self, *, marked: bool) -> Iterable[bytes]:
         """What exists, as if it were new; `marked` ends it with a bookmark that says so."""
-        for stored in self._store.list(self._call.kind.resource, self._call.namespace):
+        kind = self._call.kind
+        for stored in map(kind.show, self._store.list(kind.stored.resource, self._call.namespace)):
             if self._selected(stored.object):
                 yield self._line("ADDED", stored)
         if marked:
@@ -219,8 +222,15 @@ class _Watch:
 
     def _seen(self, changes: Iterable[watching.Change]) -> Iterable[bytes]:
         for change in changes:
-            if seen := watching.seen_through(change, self._selected):
+            if seen := watching.seen_through(self._shown(change), self._selected):
                 yield self._line(*seen)
+
+    def _shown(self, change: watching.Change) -> watching.Change:
+        if not self._call.kind.view:
+            return change
+        show = self._call.kind.show
+        before = show(change.before) if change.before else None
+        return watching.Change(change.type, before, show(change.after))
 
     def _line(self, event: str, stored: watching.Stored) -> bytes:
         text = stored.text

@@ -75,6 +75,11 @@ class Registry:
             raise status.not_found(kind.resource, name)
         return found
 
+    def find_pod(self, namespace: str, name: str) -> resources.Object | None:
+        """What authorisation has to look at: which node a pod is on."""
+        found = self.store.get(resources.PODS, namespace, name)
+        return found.object if found else None
+
     # --- create ----------------------------------------------------------------------------------
 
     def create(

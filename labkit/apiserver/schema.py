@@ -34,6 +34,10 @@ FAMILIES: Mapping[str, str] = {
     "pods": _CORE,
     "volumes": _CORE,
     "discovery": "io.k8s.api.discovery.v1",
+    "coordination": "io.k8s.api.coordination.v1",
+    "events": "io.k8s.api.events.v1",
+    "authorization": "io.k8s.api.authorization.v1",
+    "authentication": "io.k8s.api.authentication.v1",
 }
 
 

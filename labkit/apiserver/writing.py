@@ -30,12 +30,15 @@ _IGNORE = "Ignore"
 
 def create(objects: registry.Registry, call: Call) -> Answer:
     obj, warnings = _read_object(call)
+    if call.kind.review:
+        return answer(call.kind.review(obj, call.user, objects.find_pod), 201)
     if call.info.subresource == "binding":
         return _bind(objects, call, obj)
     if call.kind.resource == resources.NODES:
         _check_node(call, obj)
     namespace = call.namespace
-    stored = objects.create(call.kind, namespace, obj, dry_run=call.dry_run)
+    obj = call.kind.take(obj)
+    stored = objects.create(call.kind.stored, namespace, obj, dry_run=call.dry_run)
     return reading.render(call, stored, 201, warnings=warnings)
 
 
@@ -55,10 +58,11 @@ def _check_node(call: Call, obj: resources.Object) -> None:
 def update(objects: registry.Registry, call: Call) -> Answer:
     obj, warnings = _read_object(call)
     namespace, name = call.namespace, call.info.name
-    missing = objects.store.get(call.kind.resource, namespace, name) is None
+    missing = objects.store.get(call.kind.stored.resource, namespace, name) is None
     if missing and call.kind.create_on_update and not call.info.subresource:
         obj.setdefault("metadata", {})["name"] = name
-        stored = objects.create(call.kind, namespace, obj, dry_run=call.dry_run)
+        obj = call.kind.take(obj)
+        stored = objects.create(call.kind.stored, namespace, obj, dry_run=call.dry_run)
         return reading.render(call, stored, 201, warnings=warnings)
     return _modify(objects, call, lambda _: obj, warnings)
 
@@ -78,11 +82,16 @@ def patch_(objects: registry.Registry, call: Call) -> Answer:
 def _modify(
     objects: registry.Registry, call: Call, modify: registry.Modify, warnings: list[str]
 ) -> Answer:
+    kind = call.kind
+
+    def modify_stored(old: resources.Object) -> resources.Object:
+        return kind.take(modify(kind.view.show(old) if kind.view else old))
+
     stored = objects.update(
-        call.kind,
+        kind.stored,
         call.namespace,
         call.info.name,
-        modify,
+        modify_stored,
         subresource=call.info.subresource,
         dry_run=call.dry_run,
     )
@@ -209,7 +218,7 @@ def _invalid_patch(changes: str, why: str) -> errors.ApiError:
 
 def delete(objects: registry.Registry, call: Call) -> Answer:
     namespace = call.namespace
-    outcome = objects.delete(call.kind, namespace, call.info.name, _delete_options(call))
+    outcome = objects.delete(call.kind.stored, namespace, call.info.name, _delete_options(call))
     if call.kind.returns_deleted or not outcome.gone:
         return reading.render(call, outcome.stored)
     uid = outcome.stored.object["metadata"]["uid"]
@@ -221,9 +230,9 @@ def delete_collection(objects: registry.Registry, call: Call) -> Answer:
     chosen = reading.list_(objects.store, call)
     matches = Filter(call)
     options = _delete_options(call)
-    for stored in list(objects.store.list(call.kind.resource, call.namespace)):
-        if matches(stored.object):
-            objects.delete(call.kind, stored.namespace, stored.name, options)
+    for stored in list(objects.store.list(call.kind.stored.resource, call.namespace)):
+        if matches(call.kind.show(stored).object):
+            objects.delete(call.kind.stored, stored.namespace, stored.name, options)
     return chosen
 
 

@@ -50,12 +50,26 @@ SERVICES = Resource("Service", "services", short_names=("svc",))
 ENDPOINTS = Resource("Endpoints", "endpoints", short_names=("ep",))
 EVENTS = Resource("Event", "events", short_names=("ev",))
 ENDPOINT_SLICES = Resource("EndpointSlice", "endpointslices", "discovery.k8s.io")
+CONFIG_MAPS = Resource("ConfigMap", "configmaps", short_names=("cm",))
+SERVICE_ACCOUNTS = Resource("ServiceAccount", "serviceaccounts", short_names=("sa",))
+LEASES = Resource("Lease", "leases", "coordination.k8s.io")
 
 #: On a Node: the podlet process that has taken stock of the node's pods, as `PID-TICKS` (ticks
 #: since boot when it began). Until the process that runs now says so, the API's word is old news.
 IN_STEP = "labkit.dev/podlet-in-step"
 
-RESOURCES = (NAMESPACES, NODES, PODS, SERVICES, ENDPOINTS, EVENTS, ENDPOINT_SLICES)
+RESOURCES = (
+    NAMESPACES,
+    NODES,
+    PODS,
+    SERVICES,
+    ENDPOINTS,
+    EVENTS,
+    ENDPOINT_SLICES,
+    CONFIG_MAPS,
+    SERVICE_ACCOUNTS,
+    LEASES,
+)
 
 
 def find(word: str) -> Resource | None:

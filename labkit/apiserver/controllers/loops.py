@@ -17,6 +17,7 @@ from labkit.apiserver.controllers import (
     namespaces,
     nodes,
     scheduler,
+    serviceaccounts,
 )
 
 logger = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ async def running(objects: registry.Registry, api: bootstrap.ApiAddress) -> Asyn
         scheduler.Controller(objects),
         nodes.Controller(objects),
         namespaces.Controller(objects),
+        serviceaccounts.Controller(objects),
         expiry.Controller(objects),
     )
     tasks = [asyncio.ensure_future(_keep_running(controller)) for controller in controllers]

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from labkit.apiserver.kinds import (
+    configmaps,
     endpoints,
     endpointslices,
     events,
+    events_view,
     kind,
+    leases,
     namespaces,
     nodes,
     pods,
+    reviews,
+    serviceaccounts,
     services,
 )
 
@@ -20,7 +25,12 @@ KINDS: tuple[kind.Kind, ...] = (
     services.KIND,
     endpoints.KIND,
     events.KIND,
+    configmaps.KIND,
+    serviceaccounts.KIND,
     endpointslices.KIND,
+    leases.KIND,
+    events_view.KIND,
+    *reviews.KINDS,
 )
 
 _BY_PLURAL = {(k.resource.group, k.resource.version, k.resource.plural): k for k in KINDS}

@@ -6,11 +6,12 @@ this class. What a kind does in its own way, it says here.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from labkit.apiserver import tables, validation
+from labkit.apiserver import authn, authz, tables, validation, watching
 from labkit.model import resources
 
 #: Fills in what the client left out. Changes the object it is given.
@@ -19,6 +20,9 @@ Default = Callable[[resources.Object], None]
 Prepare = Callable[[resources.Object, resources.Object], None]
 Validate = Callable[[resources.Object, validation.Report], None]
 ValidateUpdate = Callable[[resources.Object, resources.Object, validation.Report], None]
+
+#: Completes a question with its answer.
+Review = Callable[[resources.Object, authn.User, authz.FindPod], resources.Object]
 
 #: What can be done with most kinds.
 VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
@@ -79,6 +83,15 @@ class Subresource:
 
 
 @dataclass(frozen=True, slots=True)
+class View:
+    """A kind that shows the objects of another: the same events in two groups."""
+
+    of: Kind
+    show: Callable[[resources.Object], resources.Object]
+    take: Callable[[resources.Object], resources.Object]
+
+
+@dataclass(frozen=True, slots=True)
 class Kind:
     """One row of the table of kinds."""
 
@@ -116,6 +129,10 @@ class Kind:
     verbs: tuple[str, ...] = VERBS
     #: The family of structs to look in, where the core group has a struct of the same name.
     family: str = ""
+    view: View | None = None
+    #: Nothing is stored: a create is a question, and this answers it. (The question, who asks, and
+    #: a way to look at pods.)
+    review: Review | None = None
 
     @property
     def struct(self) -> str:
@@ -129,6 +146,28 @@ class Kind:
         group, version = self.resource.group, self.resource.version
         status = Subresource("status", self.struct, ("get", "patch", "update"), group, version)
         return (status, *self.further)
+
+    @property
+    def stored(self) -> Kind:
+        """The kind as which the objects are kept."""
+        return self.view.of if self.view else self
+
+    def show(self, stored: watching.Stored) -> watching.Stored:
+        """An object of the store as one of this kind."""
+        if not self.view:
+            return stored
+        obj = self.view.show(stored.object)
+        obj["apiVersion"], obj["kind"] = self.resource.api_version, self.resource.kind
+        text = json.dumps(obj, separators=(",", ":"), ensure_ascii=False).encode()
+        return watching.Stored(obj, text, stored.revision)
+
+    def take(self, obj: resources.Object) -> resources.Object:
+        """An object of this kind as the store keeps it."""
+        if not self.view:
+            return obj
+        taken = self.view.take(obj)
+        taken["apiVersion"] = self.view.of.resource.api_version
+        return taken
 
     def subresource(self, name: str) -> Subresource | None:
         return next((found for found in self.subresources if found.name == name), None)

@@ -87,6 +87,8 @@ def prepare_create(pod: resources.Object) -> None:
     spec = pod["spec"]
     spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
     spec.setdefault("priority", 0)
+    spec.setdefault("serviceAccountName", "default")
+    spec["serviceAccount"] = spec["serviceAccountName"]
     tolerations = spec.setdefault("tolerations", [])
     tolerated = {item.get("key", "") for item in tolerations}
     for key in _UNHEALTHY:

@@ -101,4 +101,11 @@ EventSource
   component:string#1 host:string#2
 Binding
   apiVersion:string kind:string metadata:ObjectMeta#1 target!:ObjectReference#2
+ConfigMap
+  apiVersion:string binaryData:{}bytes#3 data:{}string#2 immutable?:bool#4 kind:string
+  metadata:ObjectMeta#1
+ServiceAccount
+  apiVersion:string automountServiceAccountToken?:bool#4
+  imagePullSecrets:[]LocalObjectReference@name#3 kind:string metadata:ObjectMeta#1
+  secrets:[]ObjectReference@name#2
 """

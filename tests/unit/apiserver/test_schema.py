@@ -25,7 +25,7 @@ def test_a_field_is_read() -> None:
 
 def test_every_type_that_a_field_has_exists() -> None:
     scalars = {"string", "bool", "int32", "int64", "float64", "time", "microtime"}
-    scalars |= {"intstr", "quantity", "any"}
+    scalars |= {"intstr", "quantity", "bytes", "any"}
     for struct in schema.structs().values():
         for field in struct.values():
             assert field.type.name in schema.structs() or field.type.name in scalars

@@ -8,6 +8,7 @@
     ├── TimedOut               it did not happen in time; the message says what was awaited
     ├── Busy                   somebody else is working on the same thing
     ├── ProviderError          a machine could not be made, reached or removed
+    │   └── DiskFull           there is no room for what it needs
     ├── ConnectionFailed       a node or the API server does not answer
     ├── CommandFailed          a program on a machine ended badly
     ├── RuleSyntaxError        text that is not what iptables-save writes
@@ -72,6 +73,10 @@ class Busy(LabkitError):
 
 class ProviderError(LabkitError):
     id = "LK-PROVIDER"
+
+
+class DiskFull(ProviderError):
+    id = "LK-DISK-FULL"
 
 
 class ConnectionFailed(LabkitError):

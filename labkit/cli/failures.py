@@ -81,9 +81,10 @@ def explain(error: BaseException, verb: str) -> Failure:
             help_line = f"`labkit {verb} --help`" if verb else "`labkit --help`"
             return Failure("LK-USAGE", error.format_message(), help_line, 2)
         case OSError() if error.errno in NO_SPACE:
-            place = f" for {error.filename}" if error.filename else ""
-            hint = "free some; the same command then goes on from here"
-            return Failure("LK-DISK-FULL", f"no space is left on the disk{place}", hint, 1)
+            place = error.filename2 or error.filename or paths.state_root()
+            what = f"no space is left on the disk for {place}"
+            hint = "free some, or set XDG_STATE_HOME to a larger disk; then the same command again"
+            return Failure(errors.DiskFull.id, what, hint, errors.DiskFull.exit_code)
         case PermissionError():
             return Failure("LK-NOT-PERMITTED", str(error), "`labkit doctor` looks for the cause", 5)
     return _internal(error)

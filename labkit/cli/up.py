@@ -13,6 +13,9 @@ from labkit.model import example as app1
 #: The flags that go over the lab file, and the key that each one overrides.
 KEYS = {"workers": "nodes.workers", "clients": "nodes.clients", "provider": "provider"}
 
+#: Something failed, is not possible here, or took too long; the rest is the learner's own doing.
+_MAY_BE_THE_MACHINE = (1, 5, 6)
+
 
 @click.command()
 @options.shared("table", "json", "yaml", yes=True, progress=True)
@@ -44,7 +47,7 @@ def command(
         try:
             with progress.watch(current.events, sys.stderr) as observer:
                 report = lab.up(example=example, observer=observer, timeout_s=current.timeout_s)
-        except (errors.ProviderError, errors.NotSupported) as error:
+        except errors.LabkitError as error:
             raise _reason(current, error) from error
         output.show(report, current.output)
         output.note(next_steps(lab.spec.name, example=example))
@@ -59,9 +62,12 @@ def _ensure_packages(current: session.Session) -> None:
 
 def _reason(current: session.Session, error: errors.LabkitError) -> errors.LabkitError:
     """The machine's own shortcoming where it has one that explains the error; else the error."""
+    if error.exit_code not in _MAY_BE_THE_MACHINE:
+        return error
     for finding in current.world.findings():
         if finding.verdict == "blocked":
-            reason = errors.NotSupported(finding.what, hint=finding.fix)
+            kind = errors.DiskFull if finding.id == "disk" else errors.NotSupported
+            reason = kind(finding.what, hint=finding.fix)
             reason.add_note(str(error))
             return reason
     return error

@@ -31,7 +31,7 @@ def explain_failure(node: str, path: str, done: commands.Command) -> errors.Prov
     first = (done.stderr.strip().splitlines() or [f"status {done.exit_status}"])[0]
     said = done.stderr.lower()
     if any(words in said for words in _FULL):
-        return errors.ProviderError(
+        return errors.DiskFull(
             f"the disk is full: {path} could not be written; what was there is unchanged",
             hint=f"make room (`labkit exec {node} -- df -h {path}` shows what is used), "
             "then `labkit up` again",

@@ -8,7 +8,7 @@ restart mends an sshd_config that a learner broke.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from labkit.model import spec
@@ -34,7 +34,7 @@ SHARED = (
     "services",
     "ssl/openssl.cnf",
 )
-_MANUALS = shutil.ignore_patterns("*.gz")  # half of /etc/alternatives
+_MANUALS = ".gz"  # half of /etc/alternatives
 FOLDERS = ("etc/ssh", "root/.ssh", "var/lib", "var/log", "var/tmp", "var/cache", "var/spool")
 
 SSHD_CONFIG = """\
@@ -110,11 +110,21 @@ def host_key(folder: Path) -> str:
 
 
 def _copy_shared(source: Path, target: Path) -> None:
-    for name in SHARED:
-        if (source / name).is_dir():
-            shutil.copytree(
-                source / name, target / name, symlinks=True, ignore=_MANUALS, dirs_exist_ok=True
-            )
-        elif (source / name).exists():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source / name, target / name)
+    """Copy what there is of SHARED; a symbolic link stays one.
+
+    Not by shutil.copytree, which turns a disk that is full into an error of its own.
+    """
+    for path in (found for name in SHARED for found in _all_below(source / name)):
+        copy = target / path.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, copy, follow_symlinks=False)
+
+
+def _all_below(path: Path) -> Iterator[Path]:
+    """The file itself, or all files in a folder; none where there is nothing."""
+    if not path.is_dir():
+        yield from [path] if path.exists() else []
+        return
+    for each in path.rglob("*"):
+        if each.suffix != _MANUALS and (each.is_symlink() or each.is_file()):
+            yield each

@@ -42,6 +42,15 @@ def test_every_end_has_an_id_and_a_status(
     assert (failure.id, failure.exit_status) == (id_, code)
 
 
+def test_a_full_disk_is_named(home: Path) -> None:
+    for place, error in {
+        "/copy": OSError(errno.ENOSPC, "no room", "/original", None, "/copy"),
+        "/var/x": DISK_FULL,
+        str(paths.state_root()): OSError(errno.EDQUOT, "no room"),
+    }.items():
+        assert failures.explain(error, "up").message.endswith(f" for {place}")
+
+
 def test_a_failure_says_what_where_and_what_to_try(run: Run, world: FakeWorld) -> None:
     world.lab.raises = errors.ConnectionFailed(
         "sshd does not answer", node="node2", hint="labkit up"

@@ -77,6 +77,25 @@ def test_up_gives_the_machines_own_reason_for_a_failure(run: Run, world: FakeWor
     assert "LK-NOT-SUPPORTED not allowed\nthe holder ended\ntry: sysctl -w x=1\n" in done.stderr
 
 
+@pytest.mark.parametrize("kind", [errors.ProviderError, errors.TimedOut, errors.ConnectionFailed])
+def test_up_says_that_the_disk_is_full(
+    run: Run, world: FakeWorld, kind: type[errors.LabkitError]
+) -> None:
+    world.lab.raises = kind("the machine did not start", node="node1")
+    world.found = (Finding("disk", "blocked", "0 MB are free for /x", "free some"),)
+    done = run("up")
+    assert done.exit_code == 1
+    assert done.stderr.endswith(
+        "LK-DISK-FULL 0 MB are free for /x\nnode1: the machine did not start\ntry: free some\n"
+    )
+
+
+def test_a_mistake_is_not_blamed_on_the_machine(run: Run, world: FakeWorld) -> None:
+    world.lab.raises = errors.ConfigError("it cannot become that")
+    world.found = (Finding("disk", "blocked", "0 MB are free for /x", "free some"),)
+    assert run("up").exit_code == 2
+
+
 def test_up_gives_the_failure_itself_on_a_machine_that_could(run: Run, world: FakeWorld) -> None:
     world.lab.raises = errors.ProviderError("the holder ended", node="node1")
     done = run("up")

@@ -30,6 +30,12 @@ class Call:
         return self.info.namespace if self.kind.resource.namespaced else ""
 
     @property
+    def form(self) -> kind_module.Form | None:
+        """The form in which the object travels, where that is not its own."""
+        below = self.kind.subresource(self.info.subresource)
+        return below.form if below else None
+
+    @property
     def struct(self) -> str:
         """The struct that travels: that of the kind, or of its subresource."""
         below = self.kind.subresource(self.info.subresource)

@@ -71,6 +71,30 @@ def _match_namespace(meta: resources.Object, kind: kind_module.Kind, namespace: 
     meta["namespace"] = namespace
 
 
+def add_finalizer(obj: resources.Object, finalizer: str) -> None:
+    finalizers = obj["metadata"].setdefault("finalizers", [])
+    if finalizer not in finalizers:
+        finalizers.append(finalizer)
+
+
+def controller_of(obj: resources.Object) -> resources.Object:
+    """The owner that controls the object; empty when there is none."""
+    owners = obj["metadata"].get("ownerReferences") or []
+    return next((owner for owner in owners if owner.get("controller")), {})
+
+
+def refer_to_owner(owner: resources.Object) -> resources.Object:
+    """The ownerReference of what `owner` controls."""
+    return {
+        "apiVersion": owner["apiVersion"],
+        "kind": owner["kind"],
+        "name": owner["metadata"]["name"],
+        "uid": owner["metadata"]["uid"],
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
 def mark_deleted(obj: resources.Object, now: float, grace_s: int) -> bool:
     """Set the time by which the object is to be gone. False when it has that already, or less."""
     meta = obj["metadata"]

@@ -35,6 +35,8 @@ def render(
     call: Call, stored: watching.Stored, code: int = 200, *, warnings: Sequence[str] = ()
 ) -> Answer:
     """One object of the store in the form that the client asked for."""
+    if call.form:
+        return Answer(code, encode(call.form.show(stored.object)), tuple(warnings))
     stored = call.kind.show(stored)
     shape = wanted(call).shape
     if shape == "Table":

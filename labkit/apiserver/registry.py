@@ -15,8 +15,9 @@ import json
 import random
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from labkit.apiserver import allocation, metadata, status, store, timestamps, validation, watching
 from labkit.apiserver.kinds import kind as kind_module
@@ -31,6 +32,13 @@ _NAME_ATTEMPTS = 8
 Modify = Callable[[resources.Object], resources.Object]
 
 
+#: What becomes of the objects that a deleted one owns: they go after it, before it, or stay.
+Propagation = Literal["Background", "Foreground", "Orphan"]
+PROPAGATIONS: tuple[Propagation, ...] = get_args(Propagation)
+#: Held back by these until the garbage collector has seen to the dependents.
+FINALIZERS: Mapping[Propagation, str] = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}
+
+
 @dataclass(frozen=True, slots=True)
 class DeleteOptions:
     """What a DELETE may ask for."""
@@ -39,6 +47,7 @@ class DeleteOptions:
     uid: str = ""
     resource_version: str = ""
     dry_run: bool = False
+    propagation: Propagation = "Background"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +115,8 @@ class Registry:
         if self.store.get(kind.resource, namespace, meta["name"]):
             raise status.already_exists(kind.resource, meta["name"])
         meta["uid"] = str(uuid.uuid4())
+        if kind.counts_generations:
+            meta["generation"] = 1
         return self._put(kind, obj, dry_run=dry_run)
 
     def _generate_name(self, kind: kind_module.Kind, meta: resources.Object) -> str:
@@ -158,6 +169,8 @@ class Registry:
             kind.validate_update(new, old, report)
         self._allocate(kind, new, old, report)
         self._raise_invalid(kind, new, report)
+        if kind.counts_generations and new.get("spec") != old.get("spec"):
+            new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
         if new == old:
             return current
         if _may_go(kind, new) and not dry_run:
@@ -199,14 +212,18 @@ class Registry:
         if why := kind.refuse_delete(current.object):
             raise status.forbidden(kind.resource, name, why)
         grace_s = kind.grace_s(current.object, options.grace_s)
-        held = kind.holds(current.object)
-        if not held and grace_s == 0:
+        obj = json.loads(current.text)
+        if finalizer := FINALIZERS.get(options.propagation):
+            metadata.add_finalizer(obj, finalizer)
+        if not kind.holds(obj) and grace_s == 0:
             gone = current if options.dry_run else self.store.remove(kind.resource, current)
             return Deleted(gone, gone=True)
-        obj = json.loads(current.text)
-        if not metadata.mark_deleted(obj, self.clock(), grace_s):
+        marked = metadata.mark_deleted(obj, self.clock(), grace_s)
+        if not marked and obj == current.object:
             return Deleted(current, gone=False)
         kind.terminate(obj)
+        if kind.counts_generations and marked:
+            obj["metadata"]["generation"] = obj["metadata"].get("generation", 0) + 1
         return Deleted(self._put(kind, obj, dry_run=options.dry_run), gone=False)
 
     def _check_preconditions(

@@ -33,6 +33,8 @@ FAMILIES: Mapping[str, str] = {
     "core": _CORE,
     "pods": _CORE,
     "volumes": _CORE,
+    "apps": "io.k8s.api.apps.v1",
+    "autoscaling": "io.k8s.api.autoscaling.v1",
     "discovery": "io.k8s.api.discovery.v1",
     "coordination": "io.k8s.api.coordination.v1",
     "events": "io.k8s.api.events.v1",

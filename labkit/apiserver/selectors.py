@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from labkit.apiserver import status
 
@@ -59,6 +60,43 @@ def _parse_requirement(part: str, text: str) -> Requirement:
     raise status.bad_request(
         f'unable to parse requirement: found {part!r} in the label selector "{text}"'
     )
+
+
+#: The operators of a LabelSelector's matchExpressions, by our names.
+_OPERATORS = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "absent"}
+
+
+def read_selector(selector: Mapping[str, Any]) -> Selector:
+    """Read a LabelSelector as ReplicaSets have it; unknown operators match nothing.
+
+    >>> render_selector(read_selector({"matchLabels": {"app": "web"}}))
+    'app=web'
+    """
+    pairs = (selector.get("matchLabels") or {}).items()
+    equal = [Requirement(key, "in", frozenset([value])) for key, value in sorted(pairs)]
+    sets = [
+        Requirement(
+            item.get("key", ""),
+            _OPERATORS.get(item.get("operator", ""), "in"),
+            frozenset(item.get("values") or []),
+        )
+        for item in selector.get("matchExpressions") or []
+    ]
+    return (*equal, *sets)
+
+
+def render_selector(selector: Selector) -> str:
+    """A selector as people write it: `app=web,tier notin (db)`."""
+    return ",".join(_render_requirement(requirement) for requirement in selector)
+
+
+def _render_requirement(requirement: Requirement) -> str:
+    key, values = requirement.key, sorted(requirement.values)
+    if requirement.operator in ("exists", "absent"):
+        return key if requirement.operator == "exists" else f"!{key}"
+    if requirement.operator == "in" and len(values) == 1:
+        return f"{key}={values[0]}"
+    return f"{key} {requirement.operator} ({','.join(values)})"
 
 
 def match_labels(selector: Selector, labels: Mapping[str, str] | None) -> bool:

@@ -82,9 +82,11 @@ def patch_(objects: registry.Registry, call: Call) -> Answer:
 def _modify(
     objects: registry.Registry, call: Call, modify: registry.Modify, warnings: list[str]
 ) -> Answer:
-    kind = call.kind
+    kind, form = call.kind, call.form
 
     def modify_stored(old: resources.Object) -> resources.Object:
+        if form:
+            return form.take(modify(form.show(old)), old)
         return kind.take(modify(kind.view.show(old) if kind.view else old))
 
     stored = objects.update(
@@ -92,7 +94,7 @@ def _modify(
         call.namespace,
         call.info.name,
         modify_stored,
-        subresource=call.info.subresource,
+        subresource="" if form else call.info.subresource,
         dry_run=call.dry_run,
     )
     return reading.render(call, stored, warnings=warnings)
@@ -190,7 +192,7 @@ def _apply_patch(call: Call, patch_type: str, old: resources.Object, changes: An
             return patch.json_patch(old, changes)
         if patch_type == media.MERGE_PATCH:
             return patch.merge(old, changes)
-        return strategic.merge(old, changes, call.kind.struct)
+        return strategic.merge(old, changes, call.struct)
     except patch.PatchError as error:
         raise _invalid_patch(json.dumps(changes), str(error)) from error
 
@@ -199,7 +201,7 @@ def _decode_patched(
     call: Call, patched: Any, changes: Any, warnings: list[str]
 ) -> resources.Object:
     try:
-        decoded = _decode(call, patched, call.kind.struct)
+        decoded = _decode(call, patched, call.struct)
     except decode.DecodeError as error:
         raise _invalid_patch(json.dumps(changes), str(error)) from error
     warnings += _warnings(call, decoded)
@@ -252,6 +254,20 @@ def _delete_options(call: Call) -> registry.DeleteOptions:
             preconditions.get("uid", ""),
             preconditions.get("resourceVersion", ""),
             bool(body.get("dryRun")) or call.dry_run,
+            _propagation(call, body),
         )
     except ValueError:
         raise status.bad_request(f'gracePeriodSeconds: "{grace}" is not a number') from None
+
+
+def _propagation(call: Call, body: Mapping[str, Any]) -> registry.Propagation:
+    """What becomes of the dependents. Raises ApiError 422."""
+    if body.get("orphanDependents") is not None:
+        return "Orphan" if body["orphanDependents"] else "Background"
+    asked = body.get("propagationPolicy") or call.query.get("propagationPolicy") or "Background"
+    for known in registry.PROPAGATIONS:
+        if asked == known:
+            return known
+    report = validation.Report()
+    report.unsupported("propagationPolicy", asked, (*registry.PROPAGATIONS, ""))
+    raise status.invalid(resources.Resource("DeleteOptions", ""), "", report.causes)

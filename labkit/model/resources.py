@@ -53,6 +53,7 @@ ENDPOINT_SLICES = Resource("EndpointSlice", "endpointslices", "discovery.k8s.io"
 CONFIG_MAPS = Resource("ConfigMap", "configmaps", short_names=("cm",))
 SERVICE_ACCOUNTS = Resource("ServiceAccount", "serviceaccounts", short_names=("sa",))
 LEASES = Resource("Lease", "leases", "coordination.k8s.io")
+REPLICA_SETS = Resource("ReplicaSet", "replicasets", "apps", short_names=("rs",))
 
 #: On a Node: the podlet process that has taken stock of the node's pods, as `PID-TICKS` (ticks
 #: since boot when it began). Until the process that runs now says so, the API's word is old news.
@@ -69,6 +70,7 @@ RESOURCES = (
     CONFIG_MAPS,
     SERVICE_ACCOUNTS,
     LEASES,
+    REPLICA_SETS,
 )
 
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from labkit import errors
-from labkit.apiserver import registry, status, watching
+from labkit.apiserver import metadata, registry, status, watching
 from labkit.apiserver.controllers import members
 from labkit.apiserver.kinds import endpointslices as slices
 from labkit.apiserver.kinds import pods, service_rules
@@ -186,19 +186,11 @@ def make_template(
     labels = {**(owner["metadata"].get("labels") or {})}
     if service_rules.is_headless(service["spec"]):
         labels[_HEADLESS] = ""
-    reference = {
-        "apiVersion": owner["apiVersion"],
-        "kind": owner["kind"],
-        "name": owner["metadata"]["name"],
-        "uid": owner["metadata"]["uid"],
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
     return {
         "metadata": {
             "generateName": f"{meta['name']}-",
             "labels": {**labels, slices.SERVICE_NAME: meta["name"], slices.MANAGED_BY: controller},
-            "ownerReferences": [reference],
+            "ownerReferences": [metadata.refer_to_owner(owner)],
         },
         "addressType": "IPv4",
     }

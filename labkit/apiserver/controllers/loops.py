@@ -14,8 +14,10 @@ from labkit.apiserver.controllers import (
     endpoints,
     endpointslices,
     expiry,
+    garbage,
     namespaces,
     nodes,
+    replicasets,
     scheduler,
     serviceaccounts,
 )
@@ -43,6 +45,8 @@ async def running(objects: registry.Registry, api: bootstrap.ApiAddress) -> Asyn
         namespaces.Controller(objects),
         serviceaccounts.Controller(objects),
         expiry.Controller(objects),
+        replicasets.Controller(objects),
+        garbage.Controller(objects),
     )
     tasks = [asyncio.ensure_future(_keep_running(controller)) for controller in controllers]
     try:

@@ -65,6 +65,15 @@ def no_fields(_: resources.Object) -> Mapping[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
+class Form:
+    """Another form of an object, which can be read and written in its place."""
+
+    show: Callable[[resources.Object], resources.Object]
+    #: Puts what was written into the stored object; the second argument.
+    take: Callable[[resources.Object, resources.Object], resources.Object]
+
+
+@dataclass(frozen=True, slots=True)
 class Subresource:
     """A part of an object with a path of its own: `pods/NAME/binding`.
 
@@ -76,6 +85,7 @@ class Subresource:
     verbs: tuple[str, ...]
     group: str = ""
     version: str = ""
+    form: Form | None = None
 
     @property
     def api_version(self) -> str:
@@ -129,6 +139,9 @@ class Kind:
     verbs: tuple[str, ...] = VERBS
     #: The family of structs to look in, where the core group has a struct of the same name.
     family: str = ""
+    #: `metadata.generation` counts the changes of the spec, so that a status can say which one it
+    #: is about.
+    counts_generations: bool = False
     view: View | None = None
     #: Nothing is stored: a create is a question, and this answers it. (The question, who asks, and
     #: a way to look at pods.)

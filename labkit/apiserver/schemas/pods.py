@@ -199,4 +199,6 @@ PodIP
   ip!:string#1
 PodResourceClaimStatus
   name!:string#1 resourceClaimName:string#2
+PodTemplateSpec
+  metadata:ObjectMeta#1 spec:PodSpec#2
 """

@@ -56,6 +56,13 @@ def pod(name: str = "a", *, labels: dict[str, str] | None = None, **spec: Any) -
     return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": full}
 
 
+def replica_set(name: str = "web", replicas: int = 2, **spec: Any) -> resources.Object:
+    labels = {"app": "web"}
+    template = {"metadata": {"labels": labels}, "spec": pod()["spec"]}
+    full = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template, **spec}
+    return {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": name}, "spec": full}
+
+
 def node(name: str = "node1", *, ready: str = "True", **spec: Any) -> resources.Object:
     state = {"type": "Ready", "status": ready, "lastHeartbeatTime": "2023-11-14T22:13:20Z"}
     return {

@@ -14,6 +14,7 @@ from tests.unit.apiserver import cluster
 
 SERVICES = "/api/v1/namespaces/default/services"
 PODS = "/api/v1/namespaces/default/pods"
+REPLICA_SETS = "/apis/apps/v1/namespaces/default/replicasets"
 MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
@@ -205,7 +206,7 @@ class TestRefusals:
         [
             ("GET", "/nowhere", 404),
             ("GET", "/api/v2", 404),
-            ("GET", "/apis/apps", 404),
+            ("GET", "/apis/nowhere", 404),
             ("GET", "/api/v1/unicorns", 404),
             ("GET", f"{PODS}/a/unicorn", 404),
             ("PUT", PODS, 405),
@@ -329,6 +330,7 @@ class TestForms:
         for path in ("configmaps", "serviceaccounts"):
             api("POST", f"/api/v1/namespaces/default/{path}", named)
         api("POST", "/apis/coordination.k8s.io/v1/namespaces/default/leases", named)
+        api("POST", REPLICA_SETS, cluster.replica_set())
         for kind in (kind for kind in kinds.KINDS if "list" in kind.verbs):
             client = cluster.Client(objects, accept=TABLE)
             table = client("GET", kind.resource.path()).json

@@ -97,6 +97,26 @@ def find_lab_file(start: Path) -> Path | None:
     return None
 
 
+def ensure_file(path: Path, text: str, mode: int = 0o644) -> None:
+    """Make the file hold `text`: whole or not at all, and untouched where it holds it already.
+
+    So a disk that is full spoils nothing that was there.
+    """
+    with contextlib.suppress(OSError):
+        if stat.S_IMODE(path.lstat().st_mode) == mode and path.read_bytes() == text.encode():
+            return
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh.unlink(missing_ok=True)
+    try:
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(text)
+        fresh.chmod(mode)
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
 def lab_names() -> list[str]:
     """Every lab that has state on this machine, sorted."""
     root = state_root()

@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from labkit import errors
+from labkit import errors, paths
 from labkit.deploy import health, install, pki, services
 from labkit.inspection import collect, probing, proof, service
 from labkit.lab import api
@@ -136,19 +136,18 @@ def _ensure_keys(lab: Lab) -> None:
     where.private_key.parent.mkdir(exist_ok=True, mode=0o700)
     if not where.private_key.exists():
         pair = keys.generate_ed25519()
-        where.private_key.with_suffix(".pub").write_text(f"{pair.public}\n")
+        paths.ensure_file(where.private_key.with_suffix(".pub"), f"{pair.public}\n")
         keys.write_key(where.private_key, pair.private_openssh)
     secrets = pki.ensure_pki(where.pki, lab.spec)
     keys.write_key(where.kubeconfig, secrets.admin_kubeconfig)
-    temporary = where.spec.with_suffix(".new")
-    temporary.write_text(json.dumps(lab.spec.to_json(), indent=2))
-    temporary.replace(where.spec)
+    paths.ensure_file(where.spec, json.dumps(lab.spec.to_json(), indent=2))
 
 
 def _write_ssh_files(lab: Lab) -> None:
     endpoints = [lab.provider.endpoint(node.name) for node in lab.spec.nodes]
-    lab.paths.known_hosts.write_text(ssh_config.render_known_hosts(endpoints))
-    lab.paths.ssh_config.write_text(ssh_config.render_ssh_config(endpoints, lab.paths.known_hosts))
+    known_hosts = lab.paths.known_hosts
+    paths.ensure_file(known_hosts, ssh_config.render_known_hosts(endpoints))
+    paths.ensure_file(lab.paths.ssh_config, ssh_config.render_ssh_config(endpoints, known_hosts))
 
 
 def _ensure_programs(lab: Lab, progress: events.Progress) -> list[str]:

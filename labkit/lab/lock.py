@@ -25,7 +25,8 @@ def exclusive(folder: Path, doing: str) -> Iterator[None]:
     fd = _lock(folder)
     note = folder / NOTE
     try:
-        note.write_text(json.dumps({"doing": doing, "pid": os.getpid()}))
+        with contextlib.suppress(OSError):  # a disk that is full does not keep `down` from its work
+            note.write_text(json.dumps({"doing": doing, "pid": os.getpid()}))
         yield
     finally:
         note.unlink(missing_ok=True)

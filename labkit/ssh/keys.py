@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
+
+from labkit import paths
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +39,7 @@ def generate_ed25519() -> KeyPair:
 
 def write_key(path: Path, text: str) -> None:
     """Put `text` at `path`, readable by its owner only, whole or not at all."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.unlink(missing_ok=True)
-    try:
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(text)
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
+    paths.ensure_file(path, text, 0o600)
 
 
 def same(one: str, other: str) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 
@@ -29,15 +29,18 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """Runs commands of one learner: their labs are in `home`, they stand in `folder`."""
+    """Runs commands of one learner: their labs are in `home`, they stand in `folder`.
+
+    `prefix` is a program that runs them in its own way, such as nsenter.
+    """
 
     home: Path
     folder: Path
-    env: Mapping[str, str] = field(default_factory=dict)
+    prefix: Sequence[str] = ()
 
     def labkit(self, *argv: str, stdin: str = "", env: Mapping[str, str] | None = None) -> Done:
         done = subprocess.run(
-            [sys.executable, "-m", "labkit.cli", *argv],
+            [*self.prefix, sys.executable, "-m", "labkit.cli", *argv],
             input=stdin,
             capture_output=True,
             text=True,
@@ -54,4 +57,4 @@ class Shell:
             "XDG_STATE_HOME": str(self.home / "STATE_HOME"),
             "XDG_RUNTIME_DIR": str(self.home / "RUNTIME_DIR"),
         }
-        return {**os.environ, **own, **self.env, **more}
+        return {**os.environ, **own, **more}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -63,6 +64,34 @@ def test_a_folder_that_others_can_enter_is_refused(own_folder: Path) -> None:
     own_folder.chmod(0o755)
     with pytest.raises(errors.NotSupported, match="others can enter it"):
         paths.runtime_root()
+
+
+def test_a_file_is_written_whole_and_only_when_it_differs(tmp_path: Path) -> None:
+    file = tmp_path / "folder" / "file"
+    paths.ensure_file(file, "a", 0o600)
+    assert (file.read_text(), file.stat().st_mode & 0o777) == ("a", 0o600)
+    before = file.stat().st_ino
+    paths.ensure_file(file, "a", 0o600)
+    assert file.stat().st_ino == before
+    paths.ensure_file(file, "a")
+    assert file.stat().st_mode & 0o777 == 0o644
+    paths.ensure_file(file, "b")
+    assert [each.read_text() for each in file.parent.iterdir()] == ["b"]
+
+
+def test_a_file_that_cannot_be_written_stays_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "file"
+    paths.ensure_file(file, "a")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no room")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="no room"):
+        paths.ensure_file(file, "b")
+    assert [each.read_text() for each in tmp_path.iterdir()] == ["a"]
 
 
 def test_lab_names(home: Path) -> None:

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from labkit import paths
 from labkit.model import spec
 from labkit.ssh import keys
 
@@ -95,8 +96,8 @@ def ensure_disk(
         _copy_shared(etc, folder / "etc")
         (folder / "var/log/lastlog").touch()  # sshd complains at each login without it
     for path, text in plan_files(node, lab, authorized_key).items():
-        (folder / path).write_text(text)
-        (folder / path).chmod(0o600 if path.startswith(("root/", "etc/shadow")) else 0o644)
+        private = path.startswith(("root/", "etc/shadow"))
+        paths.ensure_file(folder / path, text, 0o600 if private else 0o644)
     if fresh:  # last, because it marks a complete folder
         pair = keys.generate_ed25519()
         (folder / f"{HOST_KEY}.pub").write_text(f"{pair.public}\n")

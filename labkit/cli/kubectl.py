@@ -8,7 +8,7 @@ from labkit import errors
 from labkit.cli import options, session
 
 HOW_TO_GET_IT = (
-    "`apt-get install kubernetes-client`, or https://kubernetes.io/docs/tasks/tools/; "
+    "https://kubernetes.io/docs/tasks/tools/ says how to get it (Debian's 1.20 is too old); "
     "`labkit get`, `apply` and `delete` work without it"
 )
 

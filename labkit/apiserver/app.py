@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Callable, Mapping
 
 from starlette.applications import Starlette
@@ -24,6 +25,7 @@ from labkit.apiserver import (
     authz,
     discovery,
     kinds,
+    logs,
     media,
     openapi,
     reading,
@@ -64,11 +66,18 @@ _VERBS: Mapping[str, Verb] = {
 class Api:
     """The requests of all clients, against one registry."""
 
-    def __init__(self, objects: registry.Registry, tokens: authn.Tokens, address: str) -> None:
+    def __init__(
+        self,
+        objects: registry.Registry,
+        tokens: authn.Tokens,
+        address: str,
+        kubelets: logs.Kubelets,
+    ) -> None:
         """`address` is `host:port`, as discovery tells it."""
         self._objects = objects
         self._tokens = tokens
         self._address = address
+        self._kubelets = kubelets
 
     async def endpoint(self, request: Request) -> Response:
         """Every path ends here."""
@@ -99,6 +108,8 @@ class Api:
             request.headers.get("content-type", ""),
             request.headers.get("accept", ""),
         )
+        if info.resource == "pods/log":
+            return _response(await self._kubelets.read_log(self._objects.store, call))
         return _response(_VERBS[info.verb](self._objects, call))
 
     def _authenticate(self, request: Request, path: str) -> authn.User:
@@ -221,7 +232,7 @@ class LineResponse(Response):
     """
 
     def __init__(self, stream: Stream) -> None:
-        super().__init__(media_type=media.JSON)
+        super().__init__(media_type=stream.media_type)
         # The length is not known; without this header the body goes out in chunks.
         del self.headers["content-length"]
         self._lines = stream.lines
@@ -250,6 +261,11 @@ async def _disconnected(receive: Receive) -> None:
         pass
 
 
-def make_app(objects: registry.Registry, tokens: authn.Tokens, address: str) -> Starlette:
-    api = Api(objects, tokens, address)
+def make_app(
+    objects: registry.Registry,
+    tokens: authn.Tokens,
+    address: str,
+    kubelet_tls: ssl.SSLContext | None = None,
+) -> Starlette:
+    api = Api(objects, tokens, address, logs.Kubelets(kubelet_tls))
     return Starlette(routes=[Route("/{path:path}", api.endpoint, methods=METHODS)])

@@ -62,7 +62,7 @@ def authorize(user: authn.User, info: request_info.RequestInfo, find_pod: FindPo
         known = any(info.path == p or info.path.startswith(p + "/") for p in _DISCOVERY)
         return Verdict(allowed=known and info.verb in ("get", "head"))
     if info.resource == "pods/log":
-        return _NO  # what programs say is not for machines to read
+        return _NO  # what programs say is for people
     if info.verb == "create" and info.plural in _REVIEWS.get(info.group, ()):
         return _YES
     if info.verb in _READ and (PROXIERS in user.groups or NODES in user.groups):

@@ -61,9 +61,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Lines of JSON, until the client or the server has had enough."""
+    """Lines of JSON, or of a log, until the client or the server has had enough."""
 
     lines: AsyncIterator[bytes]
+    media_type: str = media.JSON
 
 
 def answer(obj: Any, code: int = 200, *, warnings: tuple[str, ...] = ()) -> Answer:

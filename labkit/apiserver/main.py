@@ -25,6 +25,13 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
     add("--tls-private-key-file", type=Path, required=True, help="its key, PEM")
     add("--client-ca-file", type=Path, help="who signs client certificates, PEM")
     add("--token-auth-file", type=Path, help='JSON: {"TOKEN": {"user": "...", "groups": [...]}}')
+    add("--kubelet-certificate-authority", type=Path, help="who signs kubelets' certificates, PEM")
+    add(
+        "--kubelet-client-certificate",
+        type=Path,
+        help="what kubelets are shown, PEM; none: no logs",
+    )
+    add("--kubelet-client-key", type=Path, help="its key, PEM")
     add(
         "--service-cluster-ip-range",
         type=ipaddress.IPv4Network,
@@ -69,6 +76,11 @@ def parse_port_range(text: str) -> tuple[int, int]:
     return low, high
 
 
+def _kubelet_client(args: argparse.Namespace) -> tuple[Path, Path] | None:
+    certificate, key = args.kubelet_client_certificate, args.kubelet_client_key
+    return (certificate, key or certificate) if certificate else None
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until told to end. 0: ended in good order; else the error's exit code."""
     args = parse_args(sys.argv[1:] if argv is None else argv)
@@ -88,6 +100,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         key=args.tls_private_key_file,
         client_ca=args.client_ca_file,
         token_file=args.token_auth_file,
+        kubelet_ca=args.kubelet_certificate_authority,
+        kubelet_client=_kubelet_client(args),
         ranges=allocation.Ranges(args.service_cluster_ip_range, args.service_node_port_range),
         advertise_address=args.advertise_address,
         data_dir=args.data_dir,

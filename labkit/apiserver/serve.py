@@ -47,6 +47,8 @@ class Options:
     key: Path
     client_ca: Path | None
     token_file: Path | None
+    kubelet_ca: Path | None
+    kubelet_client: tuple[Path, Path] | None
     ranges: allocation.Ranges
     advertise_address: IPv4Address
     data_dir: Path
@@ -96,6 +98,21 @@ def make_tls(options: Options) -> ssl.SSLContext:
     return context
 
 
+def make_kubelet_tls(options: Options) -> ssl.SSLContext | None:
+    """How kubelets are asked; None where there is nothing to show them. Raises ConfigError."""
+    if options.kubelet_client is None:
+        return None
+    context = ssl.create_default_context(cafile=options.kubelet_ca)
+    certificate, key = options.kubelet_client
+    try:
+        context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise errors.ConfigError(
+            f"cannot use --kubelet-client-certificate {certificate} with {key}: {error}"
+        ) from error
+    return context
+
+
 class Protocol(h11_impl.H11Protocol):
     """HTTP/1.1 as uvicorn has it, and whose certificate the client has shown."""
 
@@ -135,13 +152,13 @@ class Server(uvicorn.Server):
 def run(options: Options) -> None:
     """Serve until TERM or INT. Raises LabkitError for what prevents the start."""
     tokens = authn.read_tokens(options.token_file)
-    tls = make_tls(options)
+    tls, kubelet_tls = make_tls(options), make_kubelet_tls(options)
     _make_private(options.data_dir)
     with (
         contextlib.closing(listen(options.bind_address, options.port)) as sock,
         store.Store(options.data_dir, watch_history=options.watch_history) as objects,
     ):
-        asyncio.run(_serve(options, sock, tls, tokens, objects))
+        asyncio.run(_serve(options, sock, tls, kubelet_tls, tokens, objects))
 
 
 def _make_private(folder: Path) -> None:
@@ -155,6 +172,7 @@ async def _serve(
     options: Options,
     sock: socket.socket,
     tls: ssl.SSLContext,
+    kubelet_tls: ssl.SSLContext | None,
     tokens: authn.Tokens,
     objects: store.Store,
 ) -> None:
@@ -163,7 +181,8 @@ async def _serve(
     writes.load()
     api = bootstrap.ApiAddress(options.ranges.addresses[1], options.advertise_address, port)
     bootstrap.ensure_initial(writes, api)
-    application = app.make_app(writes, tokens, f"{options.advertise_address}:{port}")
+    address = f"{options.advertise_address}:{port}"
+    application = app.make_app(writes, tokens, address, kubelet_tls)
     server = Server(_configure(application, tls), objects)
     async with loops.running(writes, api):
         logger.info("serving on %s:%d", options.bind_address, port)

@@ -1,7 +1,7 @@
-"""X.509 certificates as a lab needs them: an authority, and a server that it vouches for.
+"""X.509 certificates as a lab needs them: an authority, and servers and clients it vouches for.
 
 A certificate binds a public key to names. Who trusts the authority's key trusts the names that it
-signed. Both keys are ECDSA on P-256: made in less than a millisecond, and every TLS library knows
+signed. All keys are ECDSA on P-256: made in less than a millisecond, and every TLS library knows
 them.
 """
 
@@ -37,24 +37,44 @@ def make_authority(name: str) -> Pair:
     return _pair(builder.sign(key, hashes.SHA256()), key)
 
 
-def make_server(authority: Pair, names: Sequence[str], addresses: Sequence[str]) -> Pair:
+def make_server(
+    authority: Pair, subject: str, names: Sequence[str], addresses: Sequence[str]
+) -> Pair:
     """A certificate for a server with these names and addresses, signed by `authority`."""
+    known_as = x509.SubjectAlternativeName(
+        [
+            *(x509.DNSName(name) for name in names),
+            *(x509.IPAddress(ipaddress.ip_address(address)) for address in addresses),
+        ]
+    )
+    return _issue(authority, subject, ExtendedKeyUsageOID.SERVER_AUTH, known_as)
+
+
+def make_client(authority: Pair, subject: str) -> Pair:
+    """A certificate with which `subject` proves who it is, signed by `authority`."""
+    return _issue(authority, subject, ExtendedKeyUsageOID.CLIENT_AUTH)
+
+
+def _issue(
+    authority: Pair,
+    subject: str,
+    usage: x509.ObjectIdentifier,
+    *known_as: x509.SubjectAlternativeName,
+) -> Pair:
+    """Sign a new key for one usage: what a server holds does not make it a client."""
     issuer = x509.load_pem_x509_certificate(authority[0].encode())
     ca_key = serialization.load_pem_private_key(authority[1].encode(), None)
     assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
     key = ec.generate_private_key(ec.SECP256R1())
-    known_as = [
-        *(x509.DNSName(name) for name in names),
-        *(x509.IPAddress(ipaddress.ip_address(address)) for address in addresses),
-    ]
     issued_by = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
     builder = (
-        _begin(_name("kube-apiserver"), issuer.subject, key)
-        .add_extension(x509.SubjectAlternativeName(known_as), critical=False)
+        _begin(_name(subject), issuer.subject, key)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         .add_extension(issued_by, critical=False)
     )
+    for extension in known_as:
+        builder = builder.add_extension(extension, critical=False)
     return _pair(builder.sign(ca_key, hashes.SHA256()), key)
 
 

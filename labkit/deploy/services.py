@@ -14,7 +14,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from labkit.deploy import archive
+from labkit.deploy import archive, pki
 from labkit.deploy.pki import Pki
 from labkit.model import spec
 
@@ -22,6 +22,8 @@ BIN = "/var/lib/labkit/bin"
 ETC = "/etc/labkit"
 RUN = "/run/labkit"
 LOG = "/var/log/labkit"
+PKI = f"{ETC}/pki"
+CA = f"{PKI}/ca.crt"
 
 API_SERVER = "kube-apiserver"
 #: Alone with what is in the archive: no site-packages, no PYTHON variables, unbuffered output.
@@ -77,21 +79,23 @@ def _units(lab: spec.LabSpec, node: spec.NodeSpec, secrets: Pki) -> list[Unit]:
 
 
 def plan_api_server(lab: spec.LabSpec, secrets: Pki) -> Unit:
-    pki = f"{ETC}/pki"
     files = {
-        f"{pki}/ca.crt": File(secrets.ca_pem.encode()),
-        f"{pki}/server.crt": File(secrets.server_cert_pem.encode()),
-        f"{pki}/server.key": File(secrets.server_key_pem.encode(), 0o600),
-        f"{pki}/tokens.json": File(secrets.tokens_json.encode(), 0o600),
+        CA: File(secrets.ca_pem.encode()),
+        **_pair("server", (secrets.server_cert_pem, secrets.server_key_pem)),
+        **_pair("kubelet-client", secrets.pairs[pki.KUBELET_CLIENT]),
+        f"{PKI}/tokens.json": File(secrets.tokens_json.encode(), 0o600),
     }
     first, last = lab.node_ports
     flags = {
         "bind-address": "0.0.0.0",
         "secure-port": str(spec.API_PORT),
-        "tls-cert-file": f"{pki}/server.crt",
-        "tls-private-key-file": f"{pki}/server.key",
-        "client-ca-file": f"{pki}/ca.crt",
-        "token-auth-file": f"{pki}/tokens.json",
+        "tls-cert-file": f"{PKI}/server.crt",
+        "tls-private-key-file": f"{PKI}/server.key",
+        "client-ca-file": CA,
+        "token-auth-file": f"{PKI}/tokens.json",
+        "kubelet-certificate-authority": CA,
+        "kubelet-client-certificate": f"{PKI}/kubelet-client.crt",
+        "kubelet-client-key": f"{PKI}/kubelet-client.key",
         "service-cluster-ip-range": str(lab.service_network),
         "service-node-port-range": f"{first}-{last}",
         "advertise-address": str(lab.control.address),
@@ -115,12 +119,19 @@ def plan_proxy(lab: spec.LabSpec, node: spec.NodeSpec, secrets: Pki) -> Unit:
 
 def plan_podlet(node: spec.NodeSpec, secrets: Pki) -> Unit:
     path = f"{ETC}/podlet.kubeconfig"
-    files = {path: _kubeconfig(secrets, f"system:node:{node.name}")}
+    files = {
+        path: _kubeconfig(secrets, f"system:node:{node.name}"),
+        CA: File(secrets.ca_pem.encode()),
+        **_pair("kubelet", secrets.pairs[pki.kubelet_pair(node.name)]),
+    }
     flags = {
         "kubeconfig": path,
         "hostname-override": node.name,
         "node-ip": str(node.address),
         "pod-cidr": str(node.pod_network),
+        "client-ca-file": CA,
+        "tls-cert-file": f"{PKI}/kubelet.crt",
+        "tls-private-key-file": f"{PKI}/kubelet.key",
     }
     if node.role == "control-plane":
         flags["register-node-labels"] = f"{_CONTROL_PLANE}="
@@ -134,6 +145,12 @@ def _unit(
     program = f"{BIN}/{name}.pyz"
     argv = (*PYTHON, program, *(f"--{flag}={value}" for flag, value in flags.items()))
     return Unit(name, argv, {program: File(archive.load_archive(role)), **files})
+
+
+def _pair(name: str, pair: pki.Pair) -> dict[str, File]:
+    """The two files of a certificate; its key is for root alone."""
+    certificate, key = (text.encode() for text in pair)
+    return {f"{PKI}/{name}.crt": File(certificate), f"{PKI}/{name}.key": File(key, 0o600)}
 
 
 def _kubeconfig(secrets: Pki, user: str) -> File:

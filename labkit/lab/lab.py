@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,8 +21,8 @@ from labkit.providers.netns import provider as netns
 from labkit.ssh import config as ssh_config
 from labkit.ssh import pool
 
-#: A pod's log and a unit's log, where podlet and deploy put them.
-POD_LOG = "/var/log/pods/{namespace}_{name}.log"
+#: The logs of a pod, one for each run of each container, and of a unit: as podlet and deploy do.
+POD_LOGS = "/var/log/pods/{namespace}_{name}_*/*/*.log"
 UNIT_LOG = "/var/log/labkit/{unit}.log"
 
 
@@ -189,13 +190,16 @@ class Lab:
             if not unit:
                 hint = f"such as {node}/kube-proxy; `labkit status` lists the services"
                 raise errors.UsageError(f"{node} has a log for each of its services", hint=hint)
-            path, hint = UNIT_LOG.format(unit=unit), "`labkit status` lists the services"
+            path = UNIT_LOG.format(unit=shlex.quote(unit))
+            hint = "`labkit status` lists the services"
         else:
             pod = self._pod(target)
-            node, path = pod.node, POD_LOG.format(namespace=pod.namespace, name=pod.name)
+            node, path = pod.node, POD_LOGS.format(namespace=pod.namespace, name=pod.name)
             hint = "`labkit get events` says why a pod has not begun"
-        argv = ["cat", path] if lines is None else ["tail", "-n", str(lines), path]
-        command = self.pool.connection(node).run(argv, check=False)
+        # By version: the tenth run comes after the ninth.
+        show = f"files=$(ls -v {path} 2>&-) && cat $files"
+        show += "" if lines is None else f" | tail -n {lines}"
+        command = self.pool.connection(node).run(["sh", "-c", show], check=False)
         if command.exit_status:
             raise errors.NothingMatched(f"there is no log {path}", node=node, hint=hint)
         return command.stdout

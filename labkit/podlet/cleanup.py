@@ -12,7 +12,7 @@ import os
 import select
 import signal
 
-from labkit.podlet import network, options, routes, runtime, state
+from labkit.podlet import logs, network, options, routes, runtime, state
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,8 @@ def clean(given: options.Options) -> None:
     for veth, netns in wires.items():
         _end_all(network.pids_in(netns))
         network.remove_pod(netns, veth)
-        (given.log_dir / f"{netns}.log").unlink(missing_ok=True)
+        for folder in given.log_dir.glob(f"{netns}_*"):
+            logs.forget(folder)
         log.info("removed the pod %s", netns)
     state.forget_all(given.state_dir)
     routes.ensure({})

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from labkit.model.resources import Object
-from labkit.podlet import images, options, probes, runtime, state
+from labkit.podlet import images, logs, options, probes, runtime, state
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -25,10 +25,6 @@ class Launch:
 
 def spec_of(wanted: Object, name: str) -> Object:
     return next(spec for spec in wanted["spec"]["containers"] if spec["name"] == name)
-
-
-def log_file(given: options.Options, pod: state.Pod) -> pathlib.Path:
-    return given.log_dir / f"{pod.netns}.log"
 
 
 def begin_run(container: state.Container, image: str, now: float) -> state.Container:
@@ -61,7 +57,7 @@ def plan_launch(
         spec.get("workingDir") or "/",
         own_proc=runtime.can_mount_proc(),
     )
-    return Launch(command, env, log_file(given, pod))
+    return Launch(command, env, logs.file_of(given, pod, container))
 
 
 def launch(container: state.Container, how: Launch, spec: Object) -> state.Container:

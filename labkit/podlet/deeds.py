@@ -12,6 +12,7 @@ from labkit.model.resources import Object
 from labkit.podlet import (
     containers,
     images,
+    logs,
     loop,
     network,
     options,
@@ -64,6 +65,8 @@ class Deeds:
         begun = containers.begin_run(before, spec["image"], self._loop.now())
         env = self.environment(wanted, pod, spec)
         how = containers.plan_launch(pod, begun, spec, env, self._options)
+        # The run before can still be asked for (`kubectl logs --previous`); no other can.
+        logs.file_of(self._options, pod, begun, back=2).unlink(missing_ok=True)
         self._records.put(pod.uid, begun)
         try:
             started = containers.launch(begun, how, spec)
@@ -112,7 +115,7 @@ class Deeds:
     def remove(self, uid: str) -> None:
         pod = self._records[uid]
         network.remove_pod(pod.netns, pod.veth)
-        containers.log_file(self._options, pod).unlink(missing_ok=True)
+        logs.forget(logs.folder_of(self._options, pod))
         self._records.drop(uid)
 
     def adopt(self) -> None:
@@ -127,6 +130,7 @@ class Deeds:
                 network.remove_pod(netns, veth)
 
     def _adopt(self, pod: state.Pod) -> None:
+        logs.adopt(self._options, pod)
         if pod.address is not None and not network.is_wired(pod.netns, pod.veth):
             pod = dataclasses.replace(pod, address=None)  # the node itself was started anew
             self._records.keep(pod)

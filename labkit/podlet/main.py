@@ -1,8 +1,9 @@
 """The program: `podlet.pyz --hostname-override node1 --node-ip ... --pod-cidr ...`.
 
 Four threads: the loop, which owns the pods; one watch for the pods, one for the nodes; the outbox.
-TERM ends the podlet and leaves the pods running. `podlet.pyz echo 8080/TCP` is the other program in
-the archive: that of the image labkit/echo, which loads nothing of all this.
+And one for each log that somebody reads. TERM ends the podlet and leaves the pods running.
+`podlet.pyz echo 8080/TCP` is the other program in the archive: that of the image labkit/echo, which
+loads nothing of all this.
 """
 
 from __future__ import annotations

@@ -59,6 +59,7 @@ def render_status(given: options.Options, *, trouble: str, before: Object) -> Ob
         "capacity": capacity,
         "allocatable": capacity,
         "conditions": [_ready(trouble, before)],
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": given.port}},
         "nodeInfo": _info(),
     }
 

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
+from labkit.model import kubelet
+
 #: A taint as the API has it: key, value, effect.
 Taint = tuple[tuple[str, str], ...]
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
@@ -29,6 +31,10 @@ class Options:
     root_dir: pathlib.Path
     run_dir: pathlib.Path
     log_dir: pathlib.Path
+    port: int
+    tls_cert_file: str
+    tls_private_key_file: str
+    client_ca_file: str
     heartbeat_s: float
     verbosity: int
     cleanup: bool
@@ -51,6 +57,10 @@ def parse(argv: Sequence[str]) -> Options:
         root_dir=given.root_dir,
         run_dir=given.run_dir,
         log_dir=given.pod_log_dir,
+        port=given.port,
+        tls_cert_file=given.tls_cert_file,
+        tls_private_key_file=given.tls_private_key_file,
+        client_ca_file=given.client_ca_file,
         heartbeat_s=given.node_status_update_frequency,
         verbosity=given.v,
         cleanup=given.cleanup,
@@ -78,6 +88,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--root-dir", type=pathlib.Path, default="/var/lib/labkit/podlet", metavar="DIR")
     add("--run-dir", type=pathlib.Path, default="/run/labkit", metavar="DIR")
     add("--pod-log-dir", type=pathlib.Path, default="/var/log/pods", metavar="DIR")
+    add("--port", type=int, default=kubelet.PORT, help="where the API server asks for logs")
+    add("--tls-cert-file", default="", metavar="FILE", help="what this port shows; none, no port")
+    add("--tls-private-key-file", default="", metavar="FILE")
+    add("--client-ca-file", default="", metavar="FILE", help="who vouches for the API server")
     add(
         "--node-status-update-frequency",
         type=parse_seconds,

@@ -12,7 +12,17 @@ from collections.abc import Callable, Sequence
 from labkit import errors
 from labkit.client import config, http, watch
 from labkit.model import resources
-from labkit.podlet import cleanup, host, loop, options, outbox, reporter, worker
+from labkit.podlet import (
+    cleanup,
+    follow,
+    host,
+    log_server,
+    loop,
+    options,
+    outbox,
+    reporter,
+    worker,
+)
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +53,12 @@ class Podlet:
         self._options = given
         self._loop = loop.Loop()
         self._outbox = outbox.Outbox(http.Client(api))
-        self._worker = worker.Worker(given, self._loop, reporter.Reporter(given, self._outbox))
+        tell = reporter.Reporter(given, self._outbox)
+        self._bell = follow.Bell()
+        self._worker = worker.Worker(given, self._loop, tell, self._bell.ring)
+        self._log_server = log_server.LogServer(
+            given, self._loop, self._worker.find_log, self._bell
+        )
         self._host = host.Host(given, self._loop, self._outbox, self._worker.take_api_service)
         self._pods = watch.Reflector(
             api,
@@ -58,7 +73,9 @@ class Podlet:
     def run(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._loop.stop())
+        signal.signal(signal.SIGIO, lambda *_: self._loop.post(self._bell.ring))
         self._options.state_dir.mkdir(parents=True, exist_ok=True)
+        self._log_server.begin()
         self._host.begin()
         self._worker.adopt()
         parts = (self._outbox, self._pods, self._nodes)

@@ -16,10 +16,12 @@ from ipaddress import IPv4Address
 
 from labkit import errors
 from labkit.client import watch
+from labkit.model import resources
 from labkit.model.resources import Object
 from labkit.podlet import (
     containers,
     deeds,
+    logs,
     loop,
     options,
     pods,
@@ -40,10 +42,17 @@ RETRY_S = 5.0
 class Worker:
     """Owns every pod of this node. All of it runs on the loop's thread."""
 
-    def __init__(self, given: options.Options, on: loop.Loop, tell: reporter.Reporter) -> None:
+    def __init__(
+        self,
+        given: options.Options,
+        on: loop.Loop,
+        tell: reporter.Reporter,
+        tell_followers: loop.Call,
+    ) -> None:
         self._options = given
         self._loop = on
         self._reporter = tell
+        self._tell_followers = tell_followers
         self._records = records.Records(given.state_dir)
         self._deeds = deeds.Deeds(given, on, self._records, tell, self._take_end)
         self._prober = prober.Prober(on, self._take_probe)
@@ -69,6 +78,16 @@ class Worker:
             self._take_all({obj["metadata"]["uid"]: obj for obj in change.objects})
         else:
             self._take_change(change.type, change.object)
+
+    def find_log(self, query: logs.Query) -> logs.Source:
+        """Where a container's output is. Raises ApiError."""
+        for uid, wanted in self._wanted.items():
+            named = resources.name_of(wanted) == f"{query.namespace}/{query.pod}"
+            if named and uid not in self._absent:
+                # A pod that waits for its namesake to go has no record yet.
+                pod = self._records.get(uid) or pods.begin(wanted, self._loop.now())
+                return logs.plan_source(self._options, wanted, pod, query)
+        raise logs.refused(404, f'pod "{query.pod}" not found')
 
     def _take_all(self, fresh: dict[str, Object]) -> None:
         known = {*self._wanted, *(pod.uid for pod in self._records)}
@@ -111,6 +130,7 @@ class Worker:
         ended = pods.after_exit(pod.container(name), code, self._loop.now())
         self._prober.end(uid, name)
         self._records.put(uid, ended)
+        self._tell_followers()
         wanted = self._wanted.get(uid)
         if wanted is not None and pods.is_backing_off(wanted, ended):
             about = f"Back-off restarting failed container {name} in pod {pod.netns}({uid})"

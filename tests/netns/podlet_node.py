@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,9 @@ class Node:
         for link in ("eth0", "wire"):
             run("ip", "link", "set", link, "up")
         lab = spec.plan("podlet")
-        self._pki = pki.ensure_pki(FOLDER / "pki", lab)
+        # This one machine is every node of the lab.
+        nodes = tuple(replace(node, address=NODE_IP) for node in lab.nodes)
+        self._pki = pki.ensure_pki(FOLDER / "pki", replace(lab, nodes=nodes))
         self.archive = FOLDER / "podlet.pyz"
         self.archive.write_bytes(archive.load_archive("podlet"))
         (FOLDER / "podlet.kubeconfig").write_text(self._kubeconfig("system:node:node1"))
@@ -64,6 +67,11 @@ class Node:
     @property
     def log(self) -> str:
         return (FOLDER / "podlet.log").read_text()
+
+    def log_of(self, obj: Object) -> str:
+        """What the first run of its only container has written."""
+        folder = FOLDER / f"logs/default_{obj['metadata']['name']}_{uid_of(obj)}/main"
+        return (folder / "0.log").read_text()
 
     def create_pod(self, name: str, **container: Any) -> Object:
         pod_fields = container.pop("pod", {})
@@ -151,16 +159,23 @@ class Node:
         self.client.close()
         self.stop_api()
 
+    def token_of(self, user: str) -> str:
+        return config.parse_kubeconfig(self._kubeconfig(user)).token
+
     def _kubeconfig(self, user: str) -> str:
         return self._pki.kubeconfig(user)
 
     def _podlet_argv(self, *flags: str) -> tuple[str, ...]:
+        keys = FOLDER / "pki"
         return (
             *(PYTHON, str(self.archive), *flags),
             *("--kubeconfig", str(FOLDER / "podlet.kubeconfig")),
             *("--hostname-override", "node1", "--node-ip", str(NODE_IP)),
             *("--pod-cidr", str(POD_NETWORK), "--run-dir", str(FOLDER / "run")),
             *("--pod-log-dir", str(FOLDER / "logs"), "--v", "4"),
+            *("--client-ca-file", str(keys / "ca.crt")),
+            *("--tls-cert-file", str(keys / "kubelet-node1.crt")),
+            *("--tls-private-key-file", str(keys / "kubelet-node1.key")),
         )
 
     def _start_api(self) -> subprocess.Popen[bytes]:
@@ -172,6 +187,9 @@ class Node:
             *("--tls-private-key-file", str(keys / "server.key")),
             *("--client-ca-file", str(keys / "ca.crt")),
             *("--token-auth-file", str(keys / "tokens.json")),
+            *("--kubelet-certificate-authority", str(keys / "ca.crt")),
+            *("--kubelet-client-certificate", str(keys / "apiserver-kubelet-client.crt")),
+            *("--kubelet-client-key", str(keys / "apiserver-kubelet-client.key")),
         )
         root = Path(__file__).parents[2]
         with (FOLDER / "api.log").open("ab") as log:

@@ -91,7 +91,7 @@ def test_a_pod_of_its_own_command_knows_who_it_is() -> None:
         pod = node.wait_pod("script", lambda pod: pod["status"].get("phase") == "Failed")
         ended = container_of(pod)["state"]["terminated"]
         assert (ended["exitCode"], ended["reason"]) == (3, "Error")
-        first, processes = (FOLDER / "logs/default_script.log").read_text().splitlines()
+        first, processes = node.log_of(pod).splitlines()
         assert first == "script 10.244.1.2 node1 10.96.0.1 443 script script! script"
         assert int(processes) < 10, "it sees its own processes alone"
         assert netns_names() == [], "a pod that has ended needs no network"

@@ -141,7 +141,10 @@ KIND = kind.Kind(
     validate_update=pod_rules.validate_update,
     fields=fields,
     grace_s=grace_s,
-    further=(kind.Subresource("binding", "Binding", ("create",), version="v1"),),
+    further=(
+        kind.Subresource("binding", "Binding", ("create",), version="v1"),
+        kind.Subresource("log", "Pod", ("get",), version="v1"),
+    ),
     categories=("all",),
     returns_deleted=True,
 )

@@ -8,9 +8,11 @@ import socket
 import ssl
 import tempfile
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from labkit import errors
 from labkit.client import config
@@ -78,6 +80,36 @@ def test_kubeconfigs(tmp_path: Path) -> None:
     assert made.tokens[admin.token]["user"] == "kubernetes-admin"
     with pytest.raises(errors.NothingMatched, match="no user 'nobody'"):
         made.kubeconfig("nobody")
+
+
+def test_a_lab_of_an_earlier_release_gets_what_it_lacks(tmp_path: Path) -> None:
+    before = pki.ensure_pki(tmp_path, LAB)
+    for path in tmp_path.glob("*kubelet*"):
+        path.unlink()
+    assert pki.load_pki(tmp_path).pairs == {}
+    after = pki.ensure_pki(tmp_path, LAB)
+    assert after.server_cert_pem == before.server_cert_pem
+    nodes = [f"kubelet-{node.name}" for node in LAB.cluster]
+    assert list(after.pairs) == ["apiserver-kubelet-client", *nodes]
+
+
+def test_only_a_node_that_moved_gets_another_certificate(tmp_path: Path) -> None:
+    before = pki.ensure_pki(tmp_path, LAB).pairs
+    nodes = [
+        replace(node, address=node.address + 50) if node.name == "node2" else node
+        for node in LAB.nodes
+    ]
+    after = pki.ensure_pki(tmp_path, replace(LAB, nodes=tuple(nodes))).pairs
+    assert [name for name in before if before[name] != after[name]] == ["kubelet-node2"]
+
+
+def test_what_serves_cannot_ask(tmp_path: Path) -> None:
+    """A node that was broken into must not pass for the API server."""
+    made = pki.ensure_pki(tmp_path, LAB)
+    for name, (certificate, _) in made.pairs.items():
+        usage = x509.load_pem_x509_certificate(certificate.encode()).extensions
+        names = [each._name for each in usage.get_extension_for_class(x509.ExtendedKeyUsage).value]
+        assert names == ["clientAuth" if name == pki.KUBELET_CLIENT else "serverAuth"]
 
 
 def test_nothing_secret_is_shown(tmp_path: Path) -> None:

@@ -57,6 +57,9 @@ class TestServices:
             " --tls-private-key-file=/etc/labkit/pki/server.key"
             " --client-ca-file=/etc/labkit/pki/ca.crt"
             " --token-auth-file=/etc/labkit/pki/tokens.json"
+            " --kubelet-certificate-authority=/etc/labkit/pki/ca.crt"
+            " --kubelet-client-certificate=/etc/labkit/pki/kubelet-client.crt"
+            " --kubelet-client-key=/etc/labkit/pki/kubelet-client.key"
             " --service-cluster-ip-range=10.96.0.0/16 --service-node-port-range=30000-32767"
             " --advertise-address=192.168.56.10 --data-dir=/var/lib/labkit/apiserver"
         )
@@ -68,6 +71,8 @@ class TestServices:
         assert shlex.join(podlet.argv) == (
             f"{start}/podlet.pyz --kubeconfig=/etc/labkit/podlet.kubeconfig"
             " --hostname-override=control --node-ip=192.168.56.10 --pod-cidr=10.244.0.0/24"
+            " --client-ca-file=/etc/labkit/pki/ca.crt --tls-cert-file=/etc/labkit/pki/kubelet.crt"
+            " --tls-private-key-file=/etc/labkit/pki/kubelet.key"
             " --register-node-labels=node-role.kubernetes.io/control-plane= "
             "--register-with-taints=node-role.kubernetes.io/control-plane=:NoSchedule"
         )
@@ -85,6 +90,8 @@ class TestServices:
         texts = b"".join(file.content for unit in planned["node1"] for file in unit.files.values())
         there = {who["user"] for token, who in secrets.tokens.items() if token.encode() in texts}
         assert there == {"system:kube-proxy:node1", "system:node:node1"}
+        keys = {name for name, (_, key) in secrets.pairs.items() if key.encode() in texts}
+        assert keys == {"kubelet-node1"}, "who is no API server cannot ask other nodes for logs"
 
     @pytest.mark.parametrize(
         "other",

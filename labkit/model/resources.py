@@ -53,6 +53,7 @@ ENDPOINT_SLICES = Resource("EndpointSlice", "endpointslices", "discovery.k8s.io"
 CONFIG_MAPS = Resource("ConfigMap", "configmaps", short_names=("cm",))
 SERVICE_ACCOUNTS = Resource("ServiceAccount", "serviceaccounts", short_names=("sa",))
 LEASES = Resource("Lease", "leases", "coordination.k8s.io")
+DEPLOYMENTS = Resource("Deployment", "deployments", "apps", short_names=("deploy",))
 REPLICA_SETS = Resource("ReplicaSet", "replicasets", "apps", short_names=("rs",))
 
 #: On a Node: the podlet process that has taken stock of the node's pods, as `PID-TICKS` (ticks
@@ -70,6 +71,7 @@ RESOURCES = (
     CONFIG_MAPS,
     SERVICE_ACCOUNTS,
     LEASES,
+    DEPLOYMENTS,
     REPLICA_SETS,
 )
 

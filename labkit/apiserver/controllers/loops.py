@@ -11,6 +11,7 @@ from typing import Protocol
 from labkit.apiserver import bootstrap, registry
 from labkit.apiserver.controllers import (
     api_service,
+    deployments,
     endpoints,
     endpointslices,
     expiry,
@@ -45,6 +46,7 @@ async def running(objects: registry.Registry, api: bootstrap.ApiAddress) -> Asyn
         namespaces.Controller(objects),
         serviceaccounts.Controller(objects),
         expiry.Controller(objects),
+        deployments.Controller(objects),
         replicasets.Controller(objects),
         garbage.Controller(objects),
     )

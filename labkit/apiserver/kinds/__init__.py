@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from labkit.apiserver.kinds import (
     configmaps,
+    deployments,
     endpoints,
     endpointslices,
     events,
@@ -28,6 +29,7 @@ KINDS: tuple[kind.Kind, ...] = (
     events.KIND,
     configmaps.KIND,
     serviceaccounts.KIND,
+    deployments.KIND,
     replicasets.KIND,
     endpointslices.KIND,
     leases.KIND,

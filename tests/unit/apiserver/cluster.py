@@ -63,6 +63,10 @@ def replica_set(name: str = "web", replicas: int = 2, **spec: Any) -> resources.
     return {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": name}, "spec": full}
 
 
+def deployment(name: str = "web", replicas: int = 3, **spec: Any) -> resources.Object:
+    return {**replica_set(name, replicas, **spec), "kind": "Deployment"}
+
+
 def node(name: str = "node1", *, ready: str = "True", **spec: Any) -> resources.Object:
     state = {"type": "Ready", "status": ready, "lastHeartbeatTime": "2023-11-14T22:13:20Z"}
     return {

@@ -331,6 +331,7 @@ class TestForms:
             api("POST", f"/api/v1/namespaces/default/{path}", named)
         api("POST", "/apis/coordination.k8s.io/v1/namespaces/default/leases", named)
         api("POST", REPLICA_SETS, cluster.replica_set())
+        api("POST", REPLICA_SETS.replace("replicasets", "deployments"), cluster.deployment())
         for kind in (kind for kind in kinds.KINDS if "list" in kind.verbs):
             client = cluster.Client(objects, accept=TABLE)
             table = client("GET", kind.resource.path()).json

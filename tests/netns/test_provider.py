@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import time
@@ -15,7 +16,7 @@ import pytest
 
 from labkit import errors, paths
 from labkit.model import spec
-from labkit.providers.netns import launch, provider, wire
+from labkit.providers.netns import launch, provider, record, wire
 from labkit.ssh import keys
 from tests.contracts import provider as contract
 
@@ -203,6 +204,31 @@ def test_a_holder_that_hangs_is_killed(lab: contract.Lab, monkeypatch: pytest.Mo
     os.kill(pid, signal.SIGSTOP)
     lab.provider.stop()
     assert not Path(f"/proc/{pid}").exists()
+
+
+@pytest.mark.parametrize("verb", ["stop", "ensure"])
+def test_a_holder_whose_socket_is_gone_is_not_left_behind(lab: contract.Lab, verb: str) -> None:
+    """A user's runtime folder goes when the user logs out."""
+    lab.provider.ensure(contract.progress())
+    pid = holder(lab)
+    shutil.rmtree(lab.paths.runtime)
+    assert set(contract.states(lab).values()) == {"stopped"}
+    if verb == "stop":
+        lab.provider.stop()
+    else:
+        assert len(lab.provider.ensure(contract.progress())) == 3
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_a_record_names_one_process_and_no_later_one(tmp_path: Path) -> None:
+    note = tmp_path / "holder"
+    assert record.read(note) == 0
+    record.write(note, os.getpid())
+    assert record.read(note) == os.getpid()
+    note.write_text(note.read_text().replace(" ", " 1", 1))
+    assert record.read(note) == 0
+    note.write_text("rubbish")
+    assert record.read(note) == 0
 
 
 def test_a_half_made_disk_is_made_again(lab: contract.Lab) -> None:

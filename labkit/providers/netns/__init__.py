@@ -10,6 +10,7 @@
 
 * `launch`    starts the holder, as root or through a user namespace
 * `holder`    makes, watches and ends the machines; opens connections into the lab
+* `record`    finds the holder again when its socket is gone
 * `wire`      the messages between the two, and OpenSSH's way in
 * `view`      what a machine sees of the learner's file system: read-only
 * `disk`      what a machine has of its own, kept from one `up` to the next

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from labkit import errors
 from labkit.model import spec
-from labkit.providers.netns import wire
+from labkit.providers.netns import record, wire
 
 MODULE = "labkit.providers.netns.holder"
 
@@ -96,22 +96,44 @@ def _refusal(said: str) -> errors.LabkitError:
     return errors.ProviderError(f"the lab's namespaces could not be made: {last}", hint=_HINT)
 
 
-def end(socket_path: Path) -> bool:
-    """End the holder, and with it all machines; return False if none ran.
+def end(socket_path: Path) -> None:
+    """End the holder that listens at `socket_path`, if one does, and with it all machines.
 
     Asks first, then kills. Returns when the kernel has ended all that the holder owned.
     """
-    with contextlib.suppress(OSError), wire.connect(str(socket_path), END_TIMEOUT_S) as sock:
-        holder = wire.peer(sock)[0]
-        with _pidfd(_parent(holder)) as waiter, _pidfd(holder) as pidfd:
-            with contextlib.suppress(TimeoutError):
-                wire.send(sock, {"op": "shutdown"})
-            if not _ended(pidfd):
-                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-            if not (_ended(pidfd) and _ended(waiter)):
-                raise errors.ProviderError("the lab's holder process does not end even when killed")
-        return True
-    return False
+    with (
+        contextlib.suppress(OSError),
+        wire.connect(str(socket_path), END_TIMEOUT_S) as sock,
+        _watched(wire.peer(sock)[0]) as (holder, waiter),
+    ):
+        with contextlib.suppress(TimeoutError):
+            wire.send(sock, {"op": "shutdown"})
+        if not _ended(holder):
+            _kill(holder)
+        _await_end(holder, waiter)
+
+
+def end_lost(pid: int) -> None:
+    """End a holder that cannot be asked any more."""
+    with contextlib.suppress(OSError), _watched(pid) as (holder, waiter):
+        _kill(holder)
+        _await_end(holder, waiter)
+
+
+def _kill(pidfd: int) -> None:
+    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+
+
+def _await_end(*pidfds: int) -> None:
+    if not all(_ended(pidfd) for pidfd in pidfds):
+        raise errors.ProviderError("the lab's holder process does not end even when killed")
+
+
+@contextlib.contextmanager
+def _watched(pid: int) -> Iterator[tuple[int, int]]:
+    """Descriptors of the holder and of the `unshare` that waits for it."""
+    with _pidfd(record.parent(pid)) as waiter, _pidfd(pid) as holder:
+        yield holder, waiter
 
 
 @contextlib.contextmanager
@@ -121,11 +143,6 @@ def _pidfd(pid: int) -> Iterator[int]:
         yield fd
     finally:
         os.close(fd)
-
-
-def _parent(pid: int) -> int:
-    """Return the process that waits for `pid`: for the holder, its `unshare`."""
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def _ended(pidfd: int) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from labkit import errors, paths
 from labkit.model import events, spec
 from labkit.providers import base
-from labkit.providers.netns import disk, launch, wire
+from labkit.providers.netns import disk, launch, record, wire
 from labkit.ssh import endpoint
 
 NOT_RUNNING = "the lab is not running"
@@ -58,6 +58,7 @@ class NetnsProvider:
                 self._ask({"op": "stop", "names": list(names)})
             return
         launch.end(self._paths.holder_socket)
+        self._end_lost_holder()
         shutil.rmtree(self._paths.runtime, ignore_errors=True)
         with contextlib.suppress(OSError):  # other labs run
             self._paths.runtime.parent.rmdir()
@@ -117,9 +118,21 @@ class NetnsProvider:
     def _ensure_holder(self) -> None:
         if launch.holder_pid(self._paths.holder_socket):
             return
+        self._end_lost_holder()
         shutil.rmtree(self._paths.runtime, ignore_errors=True)
         self._paths.runtime.mkdir(parents=True, mode=0o700)
         launch.start(self._lab, self._paths.holder_socket, self._disks)
+        record.write(self._record, launch.holder_pid(self._paths.holder_socket))
+
+    def _end_lost_holder(self) -> None:
+        """End a holder that runs and has lost its socket: nobody could ever ask it again."""
+        if pid := record.read(self._record):
+            launch.end_lost(pid)
+        self._record.unlink(missing_ok=True)
+
+    @property
+    def _record(self) -> Path:
+        return self._paths.state / "holder"
 
     def _ask(self, request: wire.Message) -> wire.Message:
         try:

@@ -52,8 +52,9 @@ class Shell:
         return Done(done.returncode, done.stdout, done.stderr)
 
     def environment(self, more: Mapping[str, str]) -> dict[str, str]:
+        modules = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
         own = {
-            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "PYTHONPATH": ":".join(filter(None, modules)),
             "XDG_STATE_HOME": str(self.home / "STATE_HOME"),
             "XDG_RUNTIME_DIR": str(self.home / "RUNTIME_DIR"),
         }

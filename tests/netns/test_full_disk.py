@@ -90,7 +90,7 @@ def roomy(home: Path) -> Iterator[Disk]:
 
 
 @pytest.fixture(scope="module")
-def takes() -> Iterator[int]:
+def takes() -> int:
     """How many kilobytes a lab takes."""
     home = Path(tempfile.mkdtemp(prefix="lk"))
     for name in ("STATE_HOME", "RUNTIME_DIR"):
@@ -98,8 +98,8 @@ def takes() -> Iterator[int]:
     with disk(home, PLENTY_KB) as made:
         assert made.shell.labkit(*UP).status == 0
         found = made.used_kb
-    yield found
     shutil.rmtree(home)
+    return found
 
 
 #: How much of what a lab takes there is room for, and so where `up` gets stuck.

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from labkit.model import example
-from tests.netns import traces
+from tests.netns import command, traces
 from tests.netns.command import Shell
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
@@ -65,7 +65,7 @@ def empty(home: Path) -> bool:
         "logs node1/kube-proxy",
         "ssh node1",
         "ssh-config",
-        "kubectl get pods",
+        pytest.param("kubectl get pods", marks=command.needs_kubectl),
     ],
 )
 def test_a_lab_that_was_never_up(shell: Shell, line: str) -> None:
@@ -91,7 +91,10 @@ def test_there_is_nothing_to_end_and_nothing_to_list(shell: Shell) -> None:
         ("exec node1 -- true", "LK-CONNECTION", "the lab is not running"),
         ("logs node1/podlet", "LK-CONNECTION", "the lab is not running"),
         ("ssh node1", "LK-PROVIDER", "node1: is not running"),
-        ("kubectl get pods", "LK-PROVIDER", "the lab is not running"),
+        pytest.param(
+            *("kubectl get pods", "LK-PROVIDER", "the lab is not running"),
+            marks=command.needs_kubectl,
+        ),
     ],
 )
 def test_a_lab_that_is_down(stopped: Shell, line: str, id_: str, says: str) -> None:

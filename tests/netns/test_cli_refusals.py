@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.netns import command
 from tests.netns.command import Shell
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
@@ -138,6 +139,7 @@ def test_nothing_that_was_refused_is_there(up: Shell) -> None:
         assert "odd" not in up.labkit("get", kind, "-A", "-o", "name").stdout
 
 
+@command.needs_kubectl
 @pytest.mark.parametrize(
     ("port", "says"),
     [
@@ -156,6 +158,7 @@ def test_kubectl_hears_what_a_real_server_says(up: Shell, port: str, says: str) 
 # --- A pod that does not come up ------------------------------------------------------------------
 
 
+@command.needs_kubectl
 def test_an_image_that_nobody_has(up: Shell) -> None:
     manifest = pod("containers: [{name: a, image: nginx}]")
     assert up.labkit("apply", "-f", "-", stdin=manifest).status == 0
@@ -173,6 +176,7 @@ def test_an_image_that_nobody_has(up: Shell) -> None:
         assert up.labkit("delete", "pod", "odd").status == 0
 
 
+@command.needs_kubectl
 def test_up_says_what_the_examples_pods_wait_for(up: Shell) -> None:
     def kubectl(*argv: str) -> None:
         assert up.labkit("kubectl", "--", *argv).status == 0
@@ -189,7 +193,7 @@ def test_up_says_what_the_examples_pods_wait_for(up: Shell) -> None:
 
 def test_without_kubectl_one_is_told_where_to_get_it(up: Shell) -> None:
     done = up.labkit("kubectl", "get", "pods", env={"PATH": "/nowhere"})
-    done.refused(5, "LK-NOT-SUPPORTED", "kubectl is not installed", "apt-get install")
+    done.refused(5, "LK-NOT-SUPPORTED", "kubectl is not installed", "kubernetes.io/docs")
 
 
 # --- What is printed where ------------------------------------------------------------------------

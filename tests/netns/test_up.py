@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +17,7 @@ import pytest
 
 from labkit import errors, lab
 from labkit.model import events, example
-from tests.netns import traces
+from tests.netns import command, traces
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 
@@ -254,7 +253,7 @@ def test_what_the_api_server_refuses_is_said_as_kubectl_says_it(
     )
 
 
-@pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl is not on the PATH")
+@command.needs_kubectl
 def test_the_real_kubectl_reaches_the_lab(opened: lab.Lab, tmp_path: Path) -> None:
     opened.up()
     pods = labkit("kubectl", "--name", "t", "--", "get", "pods", "-o", "name")

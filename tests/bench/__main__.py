@@ -107,10 +107,10 @@ def render_memory(found: Mapping[str, Mapping[str, int]]) -> str:
     roles.append(memory.PODS)
     rows = []
     for name, sizes in found.items():
-        cells = [sizes.get(role, 0) for role in roles] + [memory.without_pods(sizes)]
+        cells = [sizes.get(role, 0) for role in roles] + [memory.at_rest(sizes)]
         rows.append([name, *map(_megabytes, cells)])
     title = "Memory, MB of proportional set size"
-    return table.render_table(["machine", *roles, "all but pods"], rows, title=title)
+    return table.render_table(["machine", *roles, "at rest"], rows, title=title)
 
 
 def render_relay(found: Mapping[str, relay.Way]) -> str:

@@ -22,6 +22,7 @@ ROLES = {
     "kube-apiserver": r"kube-apiserver\.pyz ",
     "kube-proxy": r"kube-proxy\.pyz ",
     "podlet": r"podlet\.pyz ",
+    "sessions": r"^sshd: (?!.*\[listener\])",
     "sshd": r"sshd",
 }
 #: What is started inside the namespaces of its own that a pod has.
@@ -54,9 +55,9 @@ def read_lab(lab: Lab) -> dict[str, dict[str, int]]:
     }
 
 
-def without_pods(roles: Mapping[str, int]) -> int:
-    """What a machine holds for itself."""
-    return sum(size for role, size in roles.items() if role != PODS)
+def at_rest(roles: Mapping[str, int]) -> int:
+    """What a machine holds with no pod on it and nobody logged in."""
+    return sum(size for role, size in roles.items() if role not in (PODS, "sessions"))
 
 
 def _name(top: Process) -> str:

@@ -231,6 +231,17 @@ def test_a_record_names_one_process_and_no_later_one(tmp_path: Path) -> None:
     assert record.read(note) == 0
 
 
+def test_a_record_of_a_process_that_has_ended_names_none(tmp_path: Path) -> None:
+    note = tmp_path / "holder"
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as ended:
+        record.write(note, ended.pid)
+        pidfd = os.pidfd_open(ended.pid)
+        ended.kill()
+        assert select.select([pidfd], [], [], 10)[0]
+        os.close(pidfd)
+        assert record.read(note) == 0  # a zombie: nobody has waited for it yet
+
+
 def test_a_half_made_disk_is_made_again(lab: contract.Lab) -> None:
     half = lab.paths.state / "nodes" / "node1" / "etc"
     half.mkdir(parents=True)

@@ -30,7 +30,7 @@ def test_no_name_means_two_kinds() -> None:
         for word in {each.plural, each.singular, *each.short_names}
     ]
     assert len(words) == len(set(words))
-    assert resources.find("deployments") is None
+    assert resources.find("ingresses") is None
 
 
 def test_name_of() -> None:

@@ -114,10 +114,10 @@ def end(socket_path: Path) -> None:
 
 
 def end_lost(pid: int) -> None:
-    """End a holder that cannot be asked any more."""
-    with contextlib.suppress(OSError), _watched(pid) as (holder, waiter):
+    """End a holder that cannot be asked any more; its `unshare` may have gone before it."""
+    with contextlib.suppress(OSError), _pidfd(pid) as holder:
         _kill(holder)
-        _await_end(holder, waiter)
+        _await_end(holder)
 
 
 def _kill(pidfd: int) -> None:

@@ -19,7 +19,8 @@ def read(path: Path) -> int:
     try:
         recorded = path.read_text()
         pid = int(recorded.split()[0])
-        return pid if _identity(pid) == recorded else 0
+        is_over = _stat(pid)[0] in "ZX"  # it has ended, and its parent has not looked yet
+        return pid if _identity(pid) == recorded and not is_over else 0
     except (OSError, ValueError, IndexError):
         return 0
 

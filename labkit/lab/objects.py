@@ -21,6 +21,8 @@ from labkit.model import resources
 from labkit.model.resources import Object
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+#: As kubectl asks: a field that no such object has is refused, not dropped.
+STRICT = {"fieldValidation": "Strict"}
 SUFFIXES = (".yaml", ".yml", ".json")
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 
@@ -55,6 +57,8 @@ def parse_manifests(text: str, *, where: str = "the manifest") -> list[Object]:
             f"{where} is not YAML: {' '.join(str(error).split())}",
             hint="mend it and apply it again",
         ) from error
+    if not documents:
+        raise errors.ConfigError(f"{where} is empty", hint="an object begins with `apiVersion:`")
     return [obj for item in documents for obj in _unpacked(item, where)]
 
 
@@ -139,11 +143,13 @@ def apply(client: http.Client, obj: Object) -> reports.Applied:
     try:
         current = client.get(resource, str(meta.get("name", "")), namespace)
     except errors.NotFound:
-        created = client.create(resource, manifest)
+        path = resource.path(namespace)
+        created = client.request("POST", path, query=STRICT, body=manifest)
         return reports.Applied(resource, created["metadata"]["name"], "created")
     patch = _changes(manifest, current)
     if patch:
-        client.patch(resource, meta["name"], namespace, patch)
+        path = resource.path(namespace, meta["name"])
+        client.request("PATCH", path, query=STRICT, body=patch, content_type=http.MERGE_PATCH)
     return reports.Applied(resource, meta["name"], "configured" if patch else "unchanged")
 
 

@@ -133,7 +133,6 @@ _TRIED = {
     "veth": ("links between namespaces (veth)", "sudo modprobe veth"),
     "bridge": ("bridges", "sudo modprobe bridge"),
     "nat": ("iptables' nat table", "sudo modprobe -a nf_tables nft_compat nf_nat xt_REDIRECT"),
-    "overlay": ("folders of a node's own over this machine's (overlayfs)", "sudo modprobe overlay"),
 }
 
 

@@ -22,17 +22,11 @@ MAKE_USER_NAMESPACE = ("unshare", "--user", "--map-root-user")
 MAKE_ROOTLESS = (*MAKE_USER_NAMESPACE, "--map-auto")
 MAKE_NETWORK = ("unshare", "--net", "--mount")
 
-_OVERLAY = """d=$(mktemp -d /tmp/labkit-doctor.XXXXXX) && trap 'umount "$d"; rmdir "$d"' EXIT &&
-mount -t tmpfs tmpfs "$d" && mkdir "$d/u" "$d/w" "$d/m" &&
-mount -t overlay overlay -o "lowerdir=/etc,upperdir=$d/u,workdir=$d/w" "$d/m" && umount "$d/m"
-"""
-
 #: What the lab does in its namespaces, and the smallest command that does the same.
 TRIALS: Mapping[str, tuple[str, ...]] = {
     "veth": ("ip", "link", "add", "lk-a", "type", "veth", "peer", "name", "lk-b"),
     "bridge": ("ip", "link", "add", "lk-bridge", "type", "bridge"),
     "nat": ("sh", "-c", "iptables -t nat -A PREROUTING -p tcp -j REDIRECT --to-ports 1"),
-    "overlay": ("sh", "-c", _OVERLAY),
 }
 
 SETTINGS = (

@@ -107,6 +107,7 @@ REFUSED = {
         "cannot unmarshal string into Go struct field ServicePort.spec.ports.port of type int32"
     ),
     service("ports: []"): "spec.ports: Required value",
+    service("prots: [{port: 80}]"): 'unknown field "spec.prots"',
     pod("containers: []"): "spec.containers: Required value",
 }
 NOT_SENT = {
@@ -115,6 +116,7 @@ NOT_SENT = {
     pod("").replace("Pod", "Deployment"): "no kind 'Deployment'",
     pod("").replace("name: odd", ""): "a Pod without a name",
     "- 1\n": "not a Kubernetes object",
+    "# nothing yet\n": "is empty",
 }
 
 

@@ -53,6 +53,7 @@ def test_an_object_is_a_manifest_too() -> None:
     ("text", "says"),
     [
         ("a: [1", "not YAML: .*line 1"),
+        ("# nothing\n---\n", "the manifest is empty"),
         ("just words", "not a Kubernetes object: 'just words'"),
         ("kind: 7", "not a Kubernetes object"),
         ("- 1", "not a Kubernetes object"),

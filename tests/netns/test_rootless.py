@@ -34,7 +34,9 @@ def user() -> Iterator[pwd.struct_passwd]:
     ids=["the provider", "the whole path", "a full disk"],
 )
 def test_no_root_is_needed(user: pwd.struct_passwd, words: tuple[str, ...]) -> None:
-    pytest_ = ("-m", "pytest", "-q", "-p", "no:cacheprovider")
+    # Below the home that goes with the user: what an earlier user of this name left in /tmp is not
+    # ours, and pytest refuses to work there.
+    pytest_ = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "--basetemp=scratch")
     project = ("--rootdir=project", "--config-file=project/pyproject.toml")
     done = users.run(user, *pytest_, *project, *words)
     assert done.status == 0, done.stdout[-4000:] + done.stderr[-2000:]

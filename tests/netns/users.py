@@ -33,6 +33,7 @@ def made(*names: str, options: Sequence[str] = ()) -> Iterator[list[pwd.struct_p
     """Users with subordinate ids, as `useradd` makes them. Needs root."""
     if os.geteuid():
         pytest.skip("run by an ordinary user, who cannot make others")
+    remove(names)  # what a run that was killed may have left
     try:
         for name in names:
             subprocess.run(
@@ -40,8 +41,12 @@ def made(*names: str, options: Sequence[str] = ()) -> Iterator[list[pwd.struct_p
             )
         yield [pwd.getpwnam(name) for name in names]
     finally:
-        for name in names:
-            subprocess.run(["userdel", "--remove", name], check=False, capture_output=True)
+        remove(names)
+
+
+def remove(names: Sequence[str]) -> None:
+    for name in names:
+        subprocess.run(["userdel", "--remove", name], check=False, capture_output=True)
 
 
 def start(user: pwd.struct_passwd, *argv: str) -> subprocess.Popen[str]:

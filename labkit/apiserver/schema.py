@@ -12,7 +12,9 @@ struct is its name on a line of its own, then its fields:
 embedded as field 2). After a name, `!` says that the field is required, `?` that a zero is not the
 same as no value. Before a type, `[]` makes it a list, `{}` a map with string keys. `@key` after a
 list says that a strategic merge patch merges its items by that key; a bare `@` that it merges
-plain values. A list without it is replaced as a whole.
+plain values. A list without it is replaced as a whole. Server-side apply came later and tells more
+apart: `%port,protocol` says that it knows the items of this list by these keys. Without a `%` it
+does as the patch does; a bare `%` means that a list or map has one owner, who replaces the whole.
 
 A struct's name says all, except where two groups have structs of one name: then the one outside the
 core group is named with its family, `discovery.EndpointPort`.
@@ -43,6 +45,25 @@ FAMILIES: Mapping[str, str] = {
 }
 
 
+#: Structs that have one owner as a whole: server-side apply does not merge their fields.
+ATOMIC = frozenset(
+    {
+        "ConfigMapKeySelector",
+        "LabelSelector",
+        "LocalObjectReference",
+        "NodeSelector",
+        "NodeSelectorTerm",
+        "ObjectFieldSelector",
+        "ObjectReference",
+        "ResourceFieldSelector",
+        "SecretKeySelector",
+        "TypedLocalObjectReference",
+    }
+)
+#: Structs with a choice of fields: a patch that chooses another names those that may stay.
+UNIONS = frozenset({"DeploymentStrategy", "PodResourceClaim", "Volume"})
+
+
 @dataclass(frozen=True, slots=True)
 class Type:
     """`shape` says how the value is held; `name` is the struct or scalar at the bottom of it."""
@@ -61,8 +82,25 @@ class Field:
     #: None: a strategic merge patch replaces the list. "": it merges plain values. Else: by this
     #: key.
     merge_key: str | None = None
+    #: The keys by which server-side apply knows a list's items, where they are others. Empty: the
+    #: list or map is one value to it.
+    apply_keys: tuple[str, ...] | None = None
     #: Where protobuf has it: a number, or the way through embedded structs.
     numbers: tuple[int, ...] = ()
+
+    @property
+    def list_type(self) -> str:
+        """How server-side apply sees the list: `map`, `set`, or `atomic` (one value)."""
+        if self.map_keys:
+            return "map"
+        return "set" if self.merge_key == "" and self.apply_keys is None else "atomic"
+
+    @property
+    def map_keys(self) -> tuple[str, ...]:
+        """The keys of a list that is a map; none for other lists."""
+        if self.apply_keys is not None:
+            return self.apply_keys
+        return (self.merge_key,) if self.merge_key else ()
 
 
 #: A struct's fields by name.
@@ -92,6 +130,7 @@ def parse_field(word: str) -> Field:
     """Read one field: `ports:[]ServicePort@port#1`."""
     name, _, rest = word.partition(":")
     rest, _, numbers = rest.partition("#")
+    rest, percent, keys = rest.partition("%")
     type_text, at, key = rest.partition("@")
     shape = _SHAPES.get(type_text[:2], "one")
     bottom = type_text if shape == "one" else type_text[2:]
@@ -101,6 +140,7 @@ def parse_field(word: str) -> Field:
         required="!" in name,
         zero_counts="?" in name,
         merge_key=key if at else None,
+        apply_keys=tuple(k for k in keys.split(",") if k) if percent else None,
         numbers=tuple(int(number) for number in numbers.split(".") if number),
     )
 

@@ -9,7 +9,7 @@ PodSpec
   enableServiceLinks?:bool#30 ephemeralContainers:[]EphemeralContainer@name#34
   hostAliases:[]HostAlias@ip#23 hostIPC:bool#13 hostNetwork:bool#11 hostPID:bool#12
   hostUsers?:bool#37 hostname:string#16 imagePullSecrets:[]LocalObjectReference@name#15
-  initContainers:[]Container@name#20 nodeName:string#10 nodeSelector:{}string#7 os:PodOS#36
+  initContainers:[]Container@name#20 nodeName:string#10 nodeSelector:{}string%#7 os:PodOS#36
   overhead:{}quantity#32 preemptionPolicy:string#31 priority?:int32#25 priorityClassName:string#24
   readinessGates:[]PodReadinessGate#28 resourceClaims:[]PodResourceClaim@name#39
   resources:ResourceRequirements#40 restartPolicy:string#3 runtimeClassName:string#29
@@ -17,11 +17,11 @@ PodSpec
   securityContext:PodSecurityContext#14 serviceAccount:string#9 serviceAccountName:string#8
   setHostnameAsFQDN?:bool#35 shareProcessNamespace?:bool#27 subdomain:string#17
   terminationGracePeriodSeconds?:int64#4 tolerations:[]Toleration#22
-  topologySpreadConstraints:[]TopologySpreadConstraint@topologyKey#33 volumes:[]Volume@name#1
+  topologySpreadConstraints:[]TopologySpreadConstraint@topologyKey%topologyKey,whenUnsatisfiable#33 volumes:[]Volume@name#1
 Container
   args:[]string#4 command:[]string#3 env:[]EnvVar@name#7 envFrom:[]EnvFromSource#19 image:string#2
   imagePullPolicy:string#14 lifecycle:Lifecycle#12 livenessProbe:Probe#10 name!:string#1
-  ports:[]ContainerPort@containerPort#6 readinessProbe:Probe#11
+  ports:[]ContainerPort@containerPort%containerPort,protocol#6 readinessProbe:Probe#11
   resizePolicy:[]ContainerResizePolicy#23 resources:ResourceRequirements#8 restartPolicy:string#24
   securityContext:SecurityContext#15 startupProbe:Probe#22 stdin:bool#16 stdinOnce:bool#17
   terminationMessagePath:string#13 terminationMessagePolicy:string#20 tty:bool#18
@@ -71,7 +71,7 @@ ContainerPort
 ContainerResizePolicy
   resourceName!:string#1 restartPolicy!:string#2
 ResourceRequirements
-  claims:[]ResourceClaim#3 limits:{}quantity#1 requests:{}quantity#2
+  claims:[]ResourceClaim%name#3 limits:{}quantity#1 requests:{}quantity#2
 ResourceClaim
   name!:string#1 request:string#2
 SecurityContext
@@ -126,7 +126,7 @@ PodDNSConfigOption
 EphemeralContainer
   args:[]string#1.4 command:[]string#1.3 env:[]EnvVar@name#1.7 envFrom:[]EnvFromSource#1.19
   image:string#1.2 imagePullPolicy:string#1.14 lifecycle:Lifecycle#1.12 livenessProbe:Probe#1.10
-  name!:string#1.1 ports:[]ContainerPort@containerPort#1.6 readinessProbe:Probe#1.11
+  name!:string#1.1 ports:[]ContainerPort@containerPort%containerPort,protocol#1.6 readinessProbe:Probe#1.11
   resizePolicy:[]ContainerResizePolicy#1.23 resources:ResourceRequirements#1.8
   restartPolicy:string#1.24 securityContext:SecurityContext#1.15 startupProbe:Probe#1.22
   stdin:bool#1.16 stdinOnce:bool#1.17 targetContainerName:string#2
@@ -161,7 +161,7 @@ TopologySpreadConstraint
   whenUnsatisfiable!:string#3
 PodStatus
   conditions:[]PodCondition@type#2 containerStatuses:[]ContainerStatus#8
-  ephemeralContainerStatuses:[]ContainerStatus#13 hostIP:string#5 hostIPs:[]HostIP@ip#16
+  ephemeralContainerStatuses:[]ContainerStatus#13 hostIP:string#5 hostIPs:[]HostIP@ip%#16
   initContainerStatuses:[]ContainerStatus#10 message:string#3 nominatedNodeName:string#11
   phase:string#1 podIP:string#6 podIPs:[]PodIP@ip#12 qosClass:string#9 reason:string#4
   resize:string#14 resourceClaimStatuses:[]PodResourceClaimStatus@name#15 startTime:time#7
@@ -169,12 +169,12 @@ PodCondition
   lastProbeTime:time#3 lastTransitionTime:time#4 message:string#6 reason:string#5 status!:string#2
   type!:string#1
 ContainerStatus
-  allocatedResources:{}quantity#10 allocatedResourcesStatus:[]ResourceStatus#14
+  allocatedResources:{}quantity#10 allocatedResourcesStatus:[]ResourceStatus@name#14
   containerID:string#8 image!:string#6 imageID!:string#7 lastState:ContainerState#3 name!:string#1
   ready!:bool#4 resources:ResourceRequirements#11 restartCount!:int32#5 started?:bool#9
-  state:ContainerState#2 user:ContainerUser#13 volumeMounts:[]VolumeMountStatus#12
+  state:ContainerState#2 user:ContainerUser#13 volumeMounts:[]VolumeMountStatus@mountPath#12
 ResourceStatus
-  name!:string#1 resources:[]ResourceHealth#2
+  name!:string#1 resources:[]ResourceHealth%resourceID#2
 ResourceHealth
   health:string#2 resourceID!:string#1
 ContainerState

@@ -23,6 +23,24 @@ def test_a_field_is_read() -> None:
     assert (field.merge_key, field.numbers) == ("port", (2, 1))
 
 
+@pytest.mark.parametrize(
+    ("word", "list_type", "keys"),
+    [
+        ("a:[]string#1", "atomic", ()),
+        ("a:[]string@#1", "set", ()),
+        ("a:[]EnvVar@name#1", "map", ("name",)),
+        ("a:[]ServicePort@port%port,protocol#1", "map", ("port", "protocol")),
+        ("a:[]ResourceClaim%name#1", "map", ("name",)),
+        ("a:[]HostIP@ip%#1", "atomic", ()),
+    ],
+)
+def test_how_server_side_apply_sees_a_list(
+    word: str, list_type: str, keys: tuple[str, ...]
+) -> None:
+    field = schema.parse_field(word)
+    assert (field.list_type, field.map_keys, field.numbers) == (list_type, keys, (1,))
+
+
 def test_every_type_that_a_field_has_exists() -> None:
     scalars = {"string", "bool", "int32", "int64", "float64", "time", "microtime"}
     scalars |= {"intstr", "quantity", "bytes", "any"}
@@ -38,8 +56,12 @@ def test_every_kind_has_a_struct() -> None:
 def test_merge_keys_are_fields_of_the_items() -> None:
     for struct in schema.structs().values():
         for field in struct.values():
-            if field.merge_key:
-                assert field.merge_key in schema.fields_of(field.type.name)
+            keys = {field.merge_key, *field.map_keys} - {None, ""}
+            assert keys <= set(schema.fields_of(field.type.name))
+
+
+def test_structs_named_apart_exist() -> None:
+    assert schema.ATOMIC | schema.UNIONS <= set(schema.structs())
 
 
 def decoded(spec: Any, struct: str = "Service") -> decode.Decoded:

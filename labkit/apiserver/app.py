@@ -32,6 +32,7 @@ from labkit.apiserver import (
     registry,
     request_info,
     status,
+    streaming,
     writing,
 )
 from labkit.apiserver.call import Answer, Call, Stream, encode
@@ -54,7 +55,7 @@ def _reading(verb: Callable[..., Answer | Stream]) -> Verb:
 _VERBS: Mapping[str, Verb] = {
     "get": _reading(reading.get),
     "list": _reading(reading.list_),
-    "watch": _reading(reading.watch),
+    "watch": _reading(streaming.watch),
     "create": writing.create,
     "update": writing.update,
     "patch": writing.patch_,
@@ -84,7 +85,7 @@ class Api:
         try:
             return await self._respond(request)
         except errors.ApiError as error:
-            return _json(error.body, error.status)
+            return _refusal(error)
         except ClientDisconnect:
             return Response(status_code=499)
         except Exception as error:
@@ -212,6 +213,14 @@ async def _read_body(request: Request) -> bytes:
 
 def _json(obj: Mapping[str, object], code: int = 200) -> Response:
     return Response(encode(obj), code, media_type=media.JSON)
+
+
+def _refusal(error: errors.ApiError) -> Response:
+    """A Status; where it says when to come back, the header says so too."""
+    response = _json(error.body, error.status)
+    if after_s := (error.body.get("details") or {}).get("retryAfterSeconds"):
+        response.headers["retry-after"] = str(after_s)
+    return response
 
 
 def _response(result: Answer | Stream) -> Response:

@@ -113,8 +113,10 @@ def modified(resource: resources.Resource, name: str) -> errors.ApiError:
     return conflict(resource, name, why)
 
 
-def expired(message: str) -> errors.ApiError:
-    return failure(410, "Expired", message)
+def expired(message: str, metadata: resources.Object | None = None) -> errors.ApiError:
+    """`metadata` is the list's: where to go on."""
+    refusal = failure(410, "Expired", message)
+    return errors.api_error(410, {**refusal.body, "metadata": metadata or {}})
 
 
 def too_large(limit: int) -> errors.ApiError:
@@ -144,6 +146,13 @@ def invalid(resource: resources.Resource, name: str, causes: Sequence[Cause]) ->
         ],
     }
     return failure(422, "Invalid", f'{kind} "{name}" is invalid: {listed}', details)
+
+
+def too_large_resource_version(asked: int, current: int) -> errors.ApiError:
+    message = "Too large resource version"
+    cause = {"reason": "ResourceVersionTooLarge", "message": message}
+    details = {"causes": [cause], "retryAfterSeconds": 1}
+    return failure(504, "Timeout", f"Timeout: {message}: {asked}, current: {current}", details)
 
 
 def internal(message: str) -> errors.ApiError:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -111,9 +111,16 @@ class Store:
     ) -> watching.Stored | None:
         return self._objects[status.qualified(resource)].get((namespace, name))
 
-    def list(self, resource: resources.Resource, namespace: str = "") -> Iterator[watching.Stored]:
-        """All objects of one kind, or those of one namespace, by namespace and name."""
-        found = self._objects[status.qualified(resource)]
+    def list(
+        self, resource: resources.Resource, namespace: str = "", *, at: int | None = None
+    ) -> Iterator[watching.Stored]:
+        """All objects of one kind, or those of one namespace, by namespace and name.
+
+        `at` is an earlier revision, to see what there was then. Raises Gone for a forgotten one.
+        """
+        found: Mapping[Key, watching.Stored] = self._objects[status.qualified(resource)]
+        if at is not None and at < self.revision:
+            found = watching.rewind(found, self.history(resource).since(at))
         for key in sorted(found):
             if not namespace or key[0] == namespace:
                 yield found[key]

@@ -3,13 +3,15 @@
 A watch is a cursor into this history and nothing else: there is no queue per watcher that a slow
 client could fill. A watcher that falls behind further than the history reaches, or that comes back
 after a long absence, gets 410 Gone, and lists again. That is the whole protocol.
+
+The same history, read backwards, is how an earlier state is shown: see `rewind`.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -85,6 +87,20 @@ class History:
         """Return after the next append, or when `wake` is called."""
         self._next = self._next or asyncio.Event()
         await self._next.wait()
+
+
+def rewind(
+    objects: Mapping[tuple[str, str], Stored], changes: Sequence[Change]
+) -> dict[tuple[str, str], Stored]:
+    """The objects as they were before `changes`, which led to what they are."""
+    found = dict(objects)
+    for change in reversed(changes):
+        key = change.after.namespace, change.after.name
+        if change.before is None:
+            del found[key]
+        else:
+            found[key] = change.before
+    return found
 
 
 def seen_through(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from labkit.apiserver import conditions, registry, status, timestamps, validation
+from labkit.apiserver import conditions, status, timestamps, validation
+from labkit.apiserver.controllers import controller
 from labkit.apiserver.kinds import pods
 from labkit.model import resources
 
 
-def bind(objects: registry.Registry, namespace: str, name: str, node: str) -> None:
+def bind(objects: controller.Cluster, namespace: str, name: str, node: str) -> None:
     """Place a pod. Raises Conflict when it is placed already, or is being deleted."""
     if not node:
         report = validation.Report()

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from labkit import errors
 from labkit.apiserver import metadata, registry, selectors, watching
-from labkit.apiserver.controllers import keys, recorder, rollout
+from labkit.apiserver.controllers import controller, keys, recorder, rollout
 from labkit.apiserver.kinds import deployments, pods, replicasets, workloads
 from labkit.model import resources
 
@@ -61,28 +61,17 @@ def annotate(deployment: resources.Object, revision: int) -> dict[str, str]:
     }
 
 
-class Controller:
+class Controller(controller.Controller):
     """Takes every Deployment one step further, whenever something about it has changed."""
 
-    def __init__(self, objects: registry.Registry) -> None:
-        self._objects = objects
-        self._store = objects.store
+    def __init__(self, objects: controller.Cluster) -> None:
+        super().__init__(objects)
         self._events = recorder.Recorder(objects, COMPONENT)
-        self._keys = keys.Keys()
         #: When to see whether a Deployment has moved at all.
         self._timers: dict[keys.Key, asyncio.TimerHandle] = {}
-        self._store.observe(resources.DEPLOYMENTS, self._on_deployment)
         self._store.observe(resources.REPLICA_SETS, self._on_replica_set)
         self._store.observe(resources.PODS, self._on_pod)
-        everything = self._store.list(resources.DEPLOYMENTS)
-        self._keys.update((stored.namespace, stored.name) for stored in everything)
-
-    async def run(self) -> None:
-        await self._keys.serve(self._sync)
-
-    def _on_deployment(self, change: watching.Change) -> None:
-        if change.type != "DELETED":
-            self._keys.add((change.after.namespace, change.after.name))
+        self._follow(resources.DEPLOYMENTS)
 
     def _on_replica_set(self, change: watching.Change) -> None:
         owner = metadata.controller_of(change.after.object)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from labkit import errors
 from labkit.apiserver import registry
-from labkit.apiserver.controllers import members
+from labkit.apiserver.controllers import controller, members
 from labkit.apiserver.kinds import endpoints, pods, service_rules
 from labkit.model import resources
 
@@ -106,16 +106,11 @@ def _render_subset(group: Sequence[Member]) -> resources.Object:
 # --- acting --------------------------------------------------------------------------------------
 
 
-class Controller:
+class Controller(controller.Controller):
     """Keeps every Service's Endpoints as planned."""
 
-    def __init__(self, objects: registry.Registry) -> None:
-        self._objects = objects
-        self._store = objects.store
-        self._keys = members.ServiceKeys(objects.store)
-
-    async def run(self) -> None:
-        await self._keys.serve(self._sync)
+    def __init__(self, objects: controller.Cluster) -> None:
+        super().__init__(objects, members.ServiceKeys(objects.store))
 
     def _sync(self, namespace: str, name: str) -> None:
         service = self._store.get(resources.SERVICES, namespace, name)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from labkit import errors
 from labkit.apiserver import metadata, registry, status, watching
-from labkit.apiserver.controllers import members
+from labkit.apiserver.controllers import controller, members
 from labkit.apiserver.kinds import endpointslices as slices
 from labkit.apiserver.kinds import pods, service_rules
 from labkit.model import resources
@@ -199,20 +199,15 @@ def make_template(
 # --- acting --------------------------------------------------------------------------------------
 
 
-class Controller:
+class Controller(controller.Controller):
     """Keeps every Service's slices as planned, and puts right what others do to them."""
 
-    def __init__(self, objects: registry.Registry) -> None:
-        self._objects = objects
-        self._store = objects.store
-        self._keys = members.ServiceKeys(objects.store)
+    def __init__(self, objects: controller.Cluster) -> None:
+        super().__init__(objects, members.ServiceKeys(objects.store))
         #: True while this controller writes: its own writes are no news to it.
         self._writing = False
         self._store.observe(resources.ENDPOINTS, self._on_endpoints)
         self._store.observe(resources.ENDPOINT_SLICES, self._on_slice)
-
-    async def run(self) -> None:
-        await self._keys.serve(self._sync)
 
     def _on_endpoints(self, change: watching.Change) -> None:
         """Those of a Service with a selector follow its pods, as the slices do."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 
 from labkit.apiserver import kinds, registry, timestamps, watching
+from labkit.apiserver.controllers import controller
 from labkit.apiserver.kinds import events, kind
 from labkit.model import resources
 
@@ -27,7 +28,7 @@ def _last_seen(obj: resources.Object) -> float:
 class Controller:
     """Deletes what has expired."""
 
-    def __init__(self, objects: registry.Registry) -> None:
+    def __init__(self, objects: controller.Cluster) -> None:
         self._objects = objects
 
     async def run(self) -> None:

@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from labkit.apiserver import kinds, registry, watching
-from labkit.apiserver.controllers import keys
+from labkit.apiserver.controllers import controller
 from labkit.apiserver.kinds import kind as kind_module
 from labkit.model import resources
 
@@ -36,12 +36,11 @@ def blocks(obj: resources.Object, uid: str) -> bool:
     return any(owner["uid"] == uid and owner.get("blockOwnerDeletion") for owner in owners)
 
 
-class Controller:
+class Controller(controller.Controller):
     """Follows every kind. Its keys are (empty, uid): of an object that waits, or of an owner."""
 
-    def __init__(self, objects: registry.Registry) -> None:
-        self._objects = objects
-        self._keys = keys.Keys()
+    def __init__(self, objects: controller.Cluster) -> None:
+        super().__init__(objects)
         self._places: dict[str, _Place] = {}
         #: The uids of what an owner has, by the owner's uid.
         self._dependents: dict[str, set[str]] = defaultdict(set)
@@ -49,9 +48,6 @@ class Controller:
             for stored in objects.store.list(kind.resource):
                 self._note(kind, watching.Change("ADDED", None, stored))
             objects.store.observe(kind.resource, functools.partial(self._note, kind))
-
-    async def run(self) -> None:
-        await self._keys.serve(self._sync)
 
     def _note(self, kind: kind_module.Kind, change: watching.Change) -> None:
         """Follow who exists and who owns whom; look at those whom the change may concern."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from labkit.apiserver import conditions, selectors, store, watching
-from labkit.apiserver.controllers import keys
+from labkit.apiserver import conditions, selectors, watching
+from labkit.apiserver.controllers import controller, keys
 from labkit.apiserver.kinds import nodes
 from labkit.model import resources
 
@@ -66,7 +66,7 @@ def resolve_port(port: resources.Object, pod: resources.Object) -> int | None:
     return None
 
 
-def dead_nodes(objects: store.Store) -> frozenset[str]:
+def dead_nodes(objects: controller.Objects) -> frozenset[str]:
     return frozenset(
         stored.name for stored in objects.list(resources.NODES) if not nodes.is_ready(stored.object)
     )
@@ -78,7 +78,7 @@ def dead_nodes(objects: store.Store) -> frozenset[str]:
 class ServiceKeys(keys.Keys):
     """The Services whose endpoints somebody has to look at; at the start, all."""
 
-    def __init__(self, objects: store.Store) -> None:
+    def __init__(self, objects: controller.Objects) -> None:
         super().__init__()
         self._store = objects
         objects.observe(resources.SERVICES, self._on_service)

@@ -6,7 +6,7 @@ Pods on a node take a while to end; the namespace stays, Terminating, until the 
 from __future__ import annotations
 
 from labkit.apiserver import kinds, registry, watching
-from labkit.apiserver.controllers import keys
+from labkit.apiserver.controllers import controller
 from labkit.apiserver.kinds import namespaces
 from labkit.model import resources
 
@@ -15,13 +15,11 @@ def is_terminating(namespace: resources.Object) -> bool:
     return bool(namespace["metadata"].get("deletionTimestamp"))
 
 
-class Controller:
+class Controller(controller.Controller):
     """Empties namespaces that are being deleted."""
 
-    def __init__(self, objects: registry.Registry) -> None:
-        self._objects = objects
-        self._store = objects.store
-        self._keys = keys.Keys()
+    def __init__(self, objects: controller.Cluster) -> None:
+        super().__init__(objects)
         for kind in kinds.KINDS:
             self._store.observe(kind.resource, self._on_change)
         self._keys.update(("", stored.name) for stored in self._store.list(resources.NAMESPACES))
@@ -34,9 +32,6 @@ class Controller:
         found = self._store.get(resources.NAMESPACES, "", name)
         if found and is_terminating(found.object):
             self._keys.add(("", name))
-
-    async def run(self) -> None:
-        await self._keys.serve(self._sync)
 
     def _sync(self, _: str, name: str) -> None:
         found = self._store.get(resources.NAMESPACES, "", name)

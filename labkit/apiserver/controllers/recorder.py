@@ -7,7 +7,8 @@ import logging
 from dataclasses import dataclass
 
 from labkit import errors
-from labkit.apiserver import registry, timestamps
+from labkit.apiserver import timestamps
+from labkit.apiserver.controllers import controller
 from labkit.apiserver.kinds import events
 from labkit.model import resources
 
@@ -18,7 +19,7 @@ logger = logging.getLogger(__name__)
 class Recorder:
     """Writes Events in the name of one component. What it has said before, it counts."""
 
-    objects: registry.Registry
+    objects: controller.Cluster
     component: str
 
     def record(

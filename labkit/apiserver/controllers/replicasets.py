@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from labkit import errors
 from labkit.apiserver import conditions, metadata, registry, selectors, timestamps, watching
-from labkit.apiserver.controllers import keys, recorder
+from labkit.apiserver.controllers import controller, keys, recorder
 from labkit.apiserver.kinds import pods, replicasets, workloads
 from labkit.model import resources
 
@@ -131,25 +131,14 @@ def plan_pod(obj: resources.Object) -> resources.Object:
 # --- acting --------------------------------------------------------------------------------------
 
 
-class Controller:
+class Controller(controller.Controller):
     """Keeps every ReplicaSet's pods as planned."""
 
-    def __init__(self, objects: registry.Registry) -> None:
-        self._objects = objects
-        self._store = objects.store
+    def __init__(self, objects: controller.Cluster) -> None:
+        super().__init__(objects)
         self._events = recorder.Recorder(objects, COMPONENT)
-        self._keys = keys.Keys()
-        self._store.observe(resources.REPLICA_SETS, self._on_replica_set)
         self._store.observe(resources.PODS, self._on_pod)
-        everything = self._store.list(resources.REPLICA_SETS)
-        self._keys.update((stored.namespace, stored.name) for stored in everything)
-
-    async def run(self) -> None:
-        await self._keys.serve(self._sync)
-
-    def _on_replica_set(self, change: watching.Change) -> None:
-        if change.type != "DELETED":
-            self._keys.add((change.after.namespace, change.after.name))
+        self._follow(resources.REPLICA_SETS)
 
     def _on_pod(self, change: watching.Change) -> None:
         """Those who control the pod, or did; for a pod without a controller, those who could."""

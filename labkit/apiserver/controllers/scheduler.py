@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from labkit.apiserver import binding, conditions, registry, selectors, timestamps, watching
-from labkit.apiserver.controllers import keys, recorder
+from labkit.apiserver import binding, conditions, selectors, timestamps, watching
+from labkit.apiserver.controllers import controller, recorder
 from labkit.apiserver.kinds import nodes, pods
 from labkit.model import resources
 
@@ -103,20 +103,15 @@ def _owner(meta: resources.Object) -> str:
 # --- acting --------------------------------------------------------------------------------------
 
 
-class Controller:
+class Controller(controller.Controller):
     """Binds pending pods, as they come and as nodes change."""
 
-    def __init__(self, objects: registry.Registry) -> None:
-        self._objects = objects
-        self._store = objects.store
+    def __init__(self, objects: controller.Cluster) -> None:
+        super().__init__(objects)
         self._events = recorder.Recorder(objects, COMPONENT)
-        self._keys = keys.Keys()
         self._store.observe(resources.PODS, self._on_pod)
         self._store.observe(resources.NODES, self._on_node)
         self._retry_all()
-
-    async def run(self) -> None:
-        await self._keys.serve(self._place)
 
     def _retry_all(self) -> None:
         for stored in self._store.list(resources.PODS):
@@ -133,7 +128,7 @@ class Controller:
         if change.type == "DELETED" or states[0] != states[1]:
             self._retry_all()
 
-    def _place(self, namespace: str, name: str) -> None:
+    def _sync(self, namespace: str, name: str) -> None:
         stored = self._store.get(resources.PODS, namespace, name)
         if stored is None or not _is_waiting(stored.object):
             return

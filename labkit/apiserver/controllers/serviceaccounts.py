@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from labkit.apiserver import registry, watching
-from labkit.apiserver.controllers import keys, namespaces
+from labkit.apiserver import watching
+from labkit.apiserver.controllers import controller, namespaces
 from labkit.apiserver.kinds import serviceaccounts
 from labkit.model import resources
 
 
-class Controller:
+class Controller(controller.Controller):
     """Creates what is missing."""
 
-    def __init__(self, objects: registry.Registry) -> None:
-        self._objects = objects
-        self._store = objects.store
-        self._keys = keys.Keys()
+    def __init__(self, objects: controller.Cluster) -> None:
+        super().__init__(objects)
         self._store.observe(resources.NAMESPACES, self._on_change)
         self._store.observe(resources.SERVICE_ACCOUNTS, self._on_change)
         self._keys.update(("", stored.name) for stored in self._store.list(resources.NAMESPACES))
@@ -23,13 +21,10 @@ class Controller:
         if change.type != "MODIFIED":
             self._keys.add(("", change.after.namespace or change.after.name))
 
-    async def run(self) -> None:
-        await self._keys.serve(self._sync)
-
-    def _sync(self, _: str, namespace: str) -> None:
-        found = self._store.get(resources.NAMESPACES, "", namespace)
+    def _sync(self, _: str, name: str) -> None:
+        found = self._store.get(resources.NAMESPACES, "", name)
         if found is None or namespaces.is_terminating(found.object):
             return
-        name = serviceaccounts.DEFAULT
-        if self._store.get(resources.SERVICE_ACCOUNTS, namespace, name) is None:
-            self._objects.create(serviceaccounts.KIND, namespace, {"metadata": {"name": name}})
+        account = serviceaccounts.DEFAULT
+        if self._store.get(resources.SERVICE_ACCOUNTS, name, account) is None:
+            self._objects.create(serviceaccounts.KIND, name, {"metadata": {"name": account}})

@@ -16,6 +16,7 @@ from labkit.agent import (
     balancer,
     claims,
     flags,
+    generation,
     health,
     http,
     kernel,
@@ -60,6 +61,7 @@ class Agent:
             sync_period_s=options.sync_period_s,
             min_sync_period_s=options.min_sync_period_s,
         )
+        self._rule_watch = generation.Watch(self._loop, self._proxier.look_for_flush)
         self._servers = (
             http.Server(self._loop, self._door, options.healthz_address, self._answer_health),
             http.Server(self._loop, self._door, options.metrics_address, self._answer_metrics),
@@ -82,6 +84,7 @@ class Agent:
         self._loop.run()
         for reflector in self._reflectors:
             reflector.stop()
+        self._rule_watch.close()
         self._proxier.close()
         for server in self._servers:
             server.close()

@@ -33,6 +33,21 @@ def plan_batch(wanted: Mapping[str, Sequence[rules.Rule]], current: rules.Rulese
     return _render({table: list(_plan_table(table, wanted, current)) for table in TABLES})
 
 
+def settled(wanted: Mapping[str, Sequence[rules.Rule]]) -> rules.Ruleset:
+    """What is ours of the rules once a batch for `wanted` has been applied."""
+    return rules.Ruleset(tuple(rules.Table(table, _settle(table, wanted)) for table in TABLES))
+
+
+def is_flushed(current: rules.Ruleset) -> bool:
+    """True when neither a rule nor a jump of ours is left in nat: somebody emptied the table."""
+    found = current.table("nat")
+    names = tuple(chain.name for chain in portals.CHAINS)
+    return not found or not any(
+        chain.rules if chain.name in names else any(_jumps_to(rule, names) for rule in chain.rules)
+        for chain in found.chains
+    )
+
+
 def plan_cleanup(current: rules.Ruleset) -> str:
     """The batch that removes our chains and every jump to them; empty when there are none."""
     return _render({table: list(_plan_removal(table, current)) for table in TABLES})
@@ -42,6 +57,18 @@ def _render(batch: Mapping[str, Sequence[str]]) -> str:
     return "".join(
         "\n".join((f"*{table}", *lines, "COMMIT\n")) for table, lines in batch.items() if lines
     )
+
+
+def _settle(table: str, wanted: Mapping[str, Sequence[rules.Rule]]) -> tuple[rules.Chain, ...]:
+    ours = [chain for chain in portals.CHAINS if chain.table == table]
+    chains = [
+        rules.Chain(chain.name, rules=tuple(dict.fromkeys(wanted.get(chain.name, ()))))
+        for chain in ours
+    ]
+    for hook in dict.fromkeys(chain.hook for chain in ours):
+        jumps = tuple(chain.jump for chain in ours if chain.hook == hook)
+        chains.append(rules.Chain(hook, rules=jumps))
+    return tuple(chains)
 
 
 def _plan_table(

@@ -1,7 +1,7 @@
 """The programs that speak to the kernel's rules: iptables-save, iptables-restore, conntrack.
 
 The only module of the agent that runs other programs. Reading takes one, changing one more, however
-many rules there are.
+many rules there are; and what nobody has changed since is not read again (`generation`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from labkit import errors
-from labkit.agent import batch
+from labkit.agent import batch, generation
 from labkit.model import rules, ruletext
 
 log = logging.getLogger(__name__)
@@ -52,11 +52,24 @@ def run_program(argv: Sequence[str], stdin: str) -> Finished:
     return Finished(done.returncode, done.stdout, done.stderr)
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is ours of the rules, as it was at one generation of them."""
+
+    generation: int
+    ruleset: rules.Ruleset
+
+
 class Kernel:
     """The rules of this network namespace. Every method may take as long as a program takes."""
 
-    def __init__(self, run: Run = run_program) -> None:
+    def __init__(
+        self, run: Run = run_program, read_generation: Callable[[], int | None] = generation.read
+    ) -> None:
         self._run = run
+        self._read_generation = read_generation
+        self._known: Known | None = None
+        self._counted = False
 
     def save(self) -> rules.Ruleset:
         return ruletext.parse_ruleset(self._checked(_SAVE, "").stdout)
@@ -67,10 +80,35 @@ class Kernel:
 
     def apply(self, wanted: Mapping[str, Sequence[rules.Rule]]) -> bool:
         """Make our chains hold the wanted rules. Returns whether anything had to change."""
-        text = batch.plan_batch(wanted, self.save())
+        before = self._read_generation()
+        known, self._known = self._known, None
+        current = known.ruleset if known and known.generation == before else self.save()
+        text = batch.plan_batch(wanted, current)
         if text:
             self.restore(text)
+        self._remember(wanted, before, commits=text.count("COMMIT\n"))
         return bool(text)
+
+    def _remember(
+        self, wanted: Mapping[str, Sequence[rules.Rule]], before: int | None, *, commits: int
+    ) -> None:
+        """Know what is there now, if nobody else has changed anything since `before`.
+
+        iptables-legacy is not counted. So a number that stands still means nothing until ours have
+        been seen to move it.
+        """
+        after = self._read_generation()
+        if before is None or after != before + commits:
+            return
+        self._counted = self._counted or commits > 0
+        if self._counted:
+            self._known = Known(after, batch.settled(wanted))
+
+    def is_flushed(self) -> bool:
+        """True when somebody has emptied the table that holds our rules."""
+        if self._known and self._known.generation == self._read_generation():
+            return False
+        return batch.is_flushed(self.save())
 
     def clean_up(self) -> bool:
         """Remove our chains and jumps. Returns whether there were any."""

@@ -30,9 +30,11 @@ RETRY_S = 5.0
 
 
 class Rulekeeper(Protocol):
-    """What the proxier needs of the kernel. Both methods take their time, so they run aside."""
+    """What the proxier needs of the kernel. All of it takes its time, so it runs aside."""
 
     def apply(self, wanted: live.WantedRules) -> bool: ...
+
+    def is_flushed(self) -> bool: ...
 
     def forget_udp_flows(self, address: str) -> None: ...
 
@@ -62,6 +64,7 @@ class Proxier:
         self._said: frozenset[str] = frozenset()
         self._applying = False
         self._again = False
+        self._look_again = False
         self._pacer = pace.Pacer(
             loop, self._sync, min_period_s=min_sync_period_s, period_s=sync_period_s, clock=clock
         )
@@ -83,6 +86,17 @@ class Proxier:
                     entry.proxy.endpoints_changed()
         if self._ready and not was_ready:
             self._request()
+
+    def look_for_flush(self) -> None:
+        """Somebody has changed rules. Sync if ours are gone altogether; less can wait its turn.
+
+        kube-proxy makes the same difference: what a firewall's restart took is written again at
+        once, and who takes out a single rule sees what that does, until the sync period is over.
+        """
+        if self._applying:
+            self._look_again = True
+        elif self._ready:
+            self._loop.aside(self._is_flushed, self._looked)
 
     def close(self) -> None:
         """Close every socket. The rules stay, for the process that comes next (US-72)."""
@@ -125,8 +139,24 @@ class Proxier:
         except errors.LabkitError as error:
             return error
 
+    def _is_flushed(self) -> bool:
+        """Runs aside."""
+        try:
+            return self._kernel.is_flushed()
+        except errors.LabkitError as error:
+            log.warning("the rules cannot be read: %s", error)
+            return False
+
+    def _looked(self, flushed: bool) -> None:  # noqa: FBT001
+        if flushed:
+            log.warning("somebody has flushed the rules; writing them again")
+            self._request()
+
     def _applied(self, outcome: bool | errors.LabkitError) -> None:  # noqa: FBT001
         self._applying = False
+        if self._look_again:
+            self._look_again = False
+            self.look_for_flush()
         if isinstance(outcome, errors.LabkitError):
             self._tally.restore_failures += 1
             log.error("the rules are not as they should be: %s", outcome)

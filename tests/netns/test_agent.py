@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -176,6 +177,54 @@ def test_US_71_flushed_and_reordered_rules_come_back() -> None:
             *("-j", with_words[1]),
         )
         node.await_rules(lambda found: found.rules("nat", "PREROUTING")[0] == jump)
+
+
+@isolated
+def test_US_71_after_a_full_flush_nobody_waits_for_the_sync_period() -> None:
+    """One rule less is noticed at the next periodic sync; no rule at all, at once."""
+    node = Node()
+    node.api.put(service("app1", "10.96.20.1", nodePort=30062))
+    with node.agent("--iptables-sync-period=1h"):
+        wanted = normalised(node.await_rules(comments))
+        run("iptables", "-t", "nat", "-F")
+        node.await_rules(lambda found: normalised(found) == wanted)
+        run("sh", "-c", r"printf '*nat\nCOMMIT\n' | iptables-restore")  # the chains go as well
+        node.await_rules(lambda found: normalised(found) == wanted)
+
+
+@isolated
+def test_while_nobody_changes_rules_a_sync_runs_no_program() -> None:
+    node = Node()
+    node.api.put(service("app1", "10.96.20.1"))
+    with node.agent("--iptables-sync-period=50ms", "--iptables-min-sync-period=0") as process:
+        node.await_rules(comments)
+        _await_syncs(3)  # the last of them follows the change, and knows what that left
+        before = _faults_of_children(process)
+        _await_syncs(10)
+        assert _faults_of_children(process) == before
+        run("iptables", "-A", "OUTPUT", "-j", "ACCEPT")
+        _await_syncs(3)
+        assert _faults_of_children(process) > before
+
+
+def _await_syncs(count: int) -> None:
+    """Wait for so many more."""
+    last = _syncs() + count
+    deadline = time.monotonic() + 20
+    while _syncs() < last:
+        assert time.monotonic() < deadline
+
+
+def _syncs() -> int:
+    with urllib.request.urlopen("http://127.0.0.1:10249/metrics") as answer:
+        text = answer.read().decode()
+    [value] = re.findall(r"^labkit_proxy_syncs_total (\d+)$", text, re.MULTILINE)
+    return int(value)
+
+
+def _faults_of_children(process: subprocess.Popen[bytes]) -> int:
+    """Page faults of programs that it ran and that have ended: no program runs without some."""
+    return int(Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[8])
 
 
 @isolated

@@ -38,6 +38,12 @@ class FakeKernel:
         self.applied: list[dict[str, list[rules.Rule]]] = []
         self.forgotten: list[str] = []
         self.failure: Exception | None = None
+        self.flushed = False
+
+    def is_flushed(self) -> bool:
+        if self.failure:
+            raise self.failure
+        return self.flushed
 
     def apply(self, wanted: live.WantedRules) -> bool:
         if self.failure:

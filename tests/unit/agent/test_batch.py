@@ -184,3 +184,26 @@ def test_a_jump_of_another_form_is_replaced() -> None:
     kernel.chains["filter", "INPUT"] = ["-j KUBE-NODEPORT-NON-LOCAL"]
     kernel.restore(batch.plan_batch({}, kernel.ruleset()))
     assert kernel.chains["filter", "INPUT"] == [portals.CHAINS[4].jump.spec]
+
+
+@given(wanted_rules, wanted_rules, kernels())
+def test_what_was_applied_need_not_be_read_to_plan_the_next_batch(
+    first: dict[str, list[str]], second: dict[str, list[str]], kernel: Kernel
+) -> None:
+    kernel.restore(batch.plan_batch(wanted_of(first), kernel.ruleset()))
+    settled = batch.settled(wanted_of(first))
+    assert batch.plan_batch(wanted_of(first), settled) == ""
+    read = batch.plan_batch(wanted_of(second), kernel.ruleset())
+    assert batch.plan_batch(wanted_of(second), settled) == read
+
+
+@given(wanted_rules, kernels())
+def test_flushed_means_that_nothing_of_ours_is_left(
+    wanted: dict[str, list[str]], kernel: Kernel
+) -> None:
+    kernel.restore(batch.plan_batch(wanted_of(wanted), kernel.ruleset()))
+    assert not batch.is_flushed(kernel.ruleset())
+    for held in kernel.chains.values():
+        held[:] = [spec for spec in held if spec in {rule.spec for rule in FOREIGN}]
+    assert batch.is_flushed(kernel.ruleset())
+    assert batch.is_flushed(rules.Ruleset())

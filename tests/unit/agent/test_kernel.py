@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from labkit import errors
 from labkit.agent import addresses, kernel
-from labkit.model import ruletext
+from labkit.model import rules, ruletext
 from tests.unit.agent import fakes
 
 GOLDEN = Path(__file__).parents[2] / "cases" / "golden" / "02-app1-nodeport" / "userspace.rules"
@@ -46,6 +47,71 @@ def test_when_nothing_differs_nothing_is_run_but_iptables_save() -> None:
     }
     assert not kernel.Kernel(runner).apply(wanted)
     assert [argv for argv, _ in runner.ran] == [("iptables-save",)]
+
+
+class CountingRunner(fakes.FakeRunner):
+    """iptables on a kernel that counts what is committed, as that of nf_tables does."""
+
+    generation = 7
+
+    def __call__(self, argv: Sequence[str], stdin: str) -> kernel.Finished:
+        self.generation += stdin.count("COMMIT\n")
+        return super().__call__(argv, stdin)
+
+    def programs(self) -> list[str]:
+        ran, self.ran = [argv[0] for argv, _ in self.ran], []
+        return ran
+
+
+def test_what_nobody_has_changed_is_not_read_again() -> None:
+    runner = CountingRunner({"iptables-save": kernel.Finished(0, GOLDEN.read_text(), "")})
+    ours = kernel.Kernel(runner, lambda: runner.generation)
+    one = {"KUBE-PORTALS-HOST": [rules.Rule("KUBE-PORTALS-HOST", "-j ACCEPT")]}
+    assert ours.apply({})
+    assert runner.programs() == ["iptables-save", "iptables-restore"]
+    assert not ours.apply({})
+    assert not ours.is_flushed()
+    assert runner.programs() == []
+    assert ours.apply(one)
+    [(_, text)] = runner.ran
+    assert text == "*nat\n-A KUBE-PORTALS-HOST -j ACCEPT\nCOMMIT\n"
+    assert runner.programs() == ["iptables-restore"]
+    runner.generation += 1  # somebody else
+    assert not ours.is_flushed()
+    ours.apply(one)
+    assert runner.programs()[:2] == ["iptables-save", "iptables-save"]
+
+
+def test_a_change_by_others_during_ours_is_looked_for_next_time() -> None:
+    runner = CountingRunner({})
+    ours = kernel.Kernel(runner, lambda: runner.generation)
+    ours.apply({})
+    runner.programs()
+    generations = iter([runner.generation, runner.generation + 2])
+    ours._read_generation = lambda: next(generations)
+    ours.apply({"KUBE-PORTALS-HOST": [rules.Rule("KUBE-PORTALS-HOST", "-j ACCEPT")]})
+    ours._read_generation = lambda: 9
+    runner.programs()
+    ours.apply({})
+    assert "iptables-save" in runner.programs()
+
+
+@pytest.mark.parametrize("generation", [None, 7], ids=["unknown", "iptables-legacy: not counted"])
+def test_without_a_count_the_rules_are_read_each_time(generation: int | None) -> None:
+    runner = fakes.FakeRunner({"iptables-save": kernel.Finished(0, GOLDEN.read_text(), "")})
+    ours = kernel.Kernel(runner, lambda: generation)
+    for _ in range(2):
+        ours.apply({})
+    assert [argv[0] for argv, _ in runner.ran].count("iptables-save") == 2
+
+
+def test_a_batch_that_failed_leaves_nothing_known() -> None:
+    runner = CountingRunner({"iptables-restore": kernel.Finished(1, "", "line 2 failed")})
+    ours = kernel.Kernel(runner, lambda: runner.generation)
+    for _ in range(2):
+        with pytest.raises(errors.CommandFailed, match="line 2 failed"):
+            ours.apply({})
+    assert runner.programs() == ["iptables-save", "iptables-restore"] * 2
 
 
 def test_a_difference_is_one_batch() -> None:

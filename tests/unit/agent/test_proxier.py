@@ -259,3 +259,21 @@ def test_affinity_edits_reach_the_balancer(world: World) -> None:
     world.services(sticky)
     world.synced(2)
     assert rotation.choose("a") == rotation.choose("a")
+
+
+def test_after_a_flush_the_rules_are_written_again(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.services(service("app1"), whole=True)
+    world.running.do(world.proxier.look_for_flush)  # not ready: nothing to look for
+    world.endpoints(whole=True)
+    world.synced(1)
+    world.running.do(world.proxier.look_for_flush)
+    world.kernel.flushed = True
+    world.running.do(world.proxier.look_for_flush)
+    world.synced(2)
+    assert "somebody has flushed the rules" in caplog.text
+    world.kernel.failure = errors.LabkitError("no iptables-save")
+    world.running.do(world.proxier.look_for_flush)
+    world.running.until(lambda: "cannot be read: no iptables-save" in caplog.text)
+    assert len(world.kernel.applied) == 2

@@ -51,9 +51,10 @@ class WatchEvent:
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """Everything there is, now: forget what you knew."""
+    """Everything there is, now: forget what you knew. `version` is the List's resourceVersion."""
 
     objects: tuple[Object, ...]
+    version: str = ""
 
 
 Change = Synced | WatchEvent
@@ -159,8 +160,9 @@ class Reflector:
             response = connection.send("GET", path)
             answer = response.read()
         listed = http.decode(response, answer)
-        self._on_change(Synced(tuple(listed.get("items") or ())))
-        self._version = _version_of(listed)
+        version = _version_of(listed)
+        self._on_change(Synced(tuple(listed.get("items") or ()), version))
+        self._version = version
 
     def _take(self, event: WatchEvent) -> None:
         if event.type != "BOOKMARK":

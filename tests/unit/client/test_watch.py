@@ -101,7 +101,7 @@ def test_a_reflector_lists_then_watches_from_there_on_the_same_connection(
 ) -> None:
     server.answer(listed(4, service("a", 3)), Stream((event("DELETED", "a", 5),), ending="open"))
     with reflecting(server) as changes:
-        assert changes.get(timeout=5) == watch.Synced((service("a", 3),))
+        assert changes.get(timeout=5) == watch.Synced((service("a", 3),), "4")
         assert changes.get(timeout=5) == watch.WatchEvent("DELETED", service("a", 5))
     server.next_request()
     assert "resourceVersion=4&" in server.next_request().path
@@ -127,8 +127,8 @@ def test_a_cut_watch_is_taken_up_after_the_last_version_seen(server: scripted.Se
 def test_gone_means_listing_again(server: scripted.Server) -> None:
     server.answer(listed(4), Stream((GONE,)), listed(90, service("b", 88)), Stream(ending="open"))
     with reflecting(server) as changes:
-        assert changes.get(timeout=5) == watch.Synced(())
-        assert changes.get(timeout=5) == watch.Synced((service("b", 88),))
+        assert changes.get(timeout=5) == watch.Synced((), "4")
+        assert changes.get(timeout=5) == watch.Synced((service("b", 88),), "90")
 
 
 def test_a_watch_that_ends_in_time_goes_on_without_a_new_connection(
@@ -160,8 +160,7 @@ def test_a_refusal_is_tried_again_and_said_once(
     no = Reply({"message": "forbidden"}, 403)
     server.answer(no, no, Reply({"items": []}), listed(4), Stream(ending="open"))
     with reflecting(server) as changes:
-        assert changes.get(timeout=5) == watch.Synced(())
-        changes.get(timeout=5)
+        assert changes.get(timeout=5) == watch.Synced((), "4"), "a list is good with its version"
     assert caplog.text.count("forbidden") == 1
 
 

@@ -25,11 +25,13 @@ from labkit.apiserver import (
     authz,
     discovery,
     kinds,
+    kubelets,
     logs,
     media,
     openapi,
     reading,
     registry,
+    remotecommand,
     request_info,
     status,
     streaming,
@@ -72,13 +74,13 @@ class Api:
         objects: registry.Registry,
         tokens: authn.Tokens,
         address: str,
-        kubelets: logs.Kubelets,
+        nodes: kubelets.Kubelets,
     ) -> None:
         """`address` is `host:port`, as discovery tells it."""
         self._objects = objects
         self._tokens = tokens
         self._address = address
-        self._kubelets = kubelets
+        self._nodes = nodes
 
     async def endpoint(self, request: Request) -> Response:
         """Every path ends here."""
@@ -110,7 +112,11 @@ class Api:
             request.headers.get("accept", ""),
         )
         if info.resource == "pods/log":
-            return _response(await self._kubelets.read_log(self._objects.store, call))
+            return _response(await logs.read(self._nodes, self._objects.store, call))
+        if info.resource in remotecommand.RESOURCES:
+            return await remotecommand.join(
+                self._nodes, self._objects.store, call, request.method, request.headers
+            )
         return _response(_VERBS[info.verb](self._objects, call))
 
     def _authenticate(self, request: Request, path: str) -> authn.User:
@@ -276,5 +282,5 @@ def make_app(
     address: str,
     kubelet_tls: ssl.SSLContext | None = None,
 ) -> Starlette:
-    api = Api(objects, tokens, address, logs.Kubelets(kubelet_tls))
+    api = Api(objects, tokens, address, kubelets.Kubelets(kubelet_tls))
     return Starlette(routes=[Route("/{path:path}", api.endpoint, methods=METHODS)])

@@ -28,6 +28,8 @@ _REVIEWS = {
     "authentication.k8s.io": ("selfsubjectreviews",),
     "authorization.k8s.io": ("selfsubjectaccessreviews", "selfsubjectrulesreviews"),
 }
+#: What programs say, and to run others beside them.
+_FOR_PEOPLE = ("pods/attach", "pods/exec", "pods/log", "pods/portforward")
 _EVENT_GROUPS = ("", "events.k8s.io")
 _LEASE_GROUP = "coordination.k8s.io"
 _LEASE_NAMESPACE = "kube-node-lease"
@@ -61,8 +63,8 @@ def authorize(user: authn.User, info: request_info.RequestInfo, find_pod: FindPo
     if not info.plural:
         known = any(info.path == p or info.path.startswith(p + "/") for p in _DISCOVERY)
         return Verdict(allowed=known and info.verb in ("get", "head"))
-    if info.resource == "pods/log":
-        return _NO  # what programs say is for people
+    if info.resource in _FOR_PEOPLE:
+        return _NO
     if info.verb == "create" and info.plural in _REVIEWS.get(info.group, ()):
         return _YES
     if info.verb in _READ and (PROXIERS in user.groups or NODES in user.groups):

@@ -11,7 +11,8 @@
     probes      is it alive, is it ready
     logs        which part of which file answers `kubectl logs`
     follow      reading a log that grows
-    log_server  the port at which the API server asks for logs
+    log_server  the port at which the API server asks for logs, and for programs to be run
+    sessions    a program that is run beside a container's own: `kubectl exec`
     state       what is remembered, so that a restarted podlet finds its pods again
     outbox      what is yet to be told to the API server
     echo        the program of the image labkit/echo

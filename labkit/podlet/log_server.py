@@ -1,6 +1,7 @@
 """The kubelet's port, 10250: here the API server fetches the logs that `kubectl logs` shows.
 
     GET /containerLogs/default/app1-1/echo?follow=true&tailLines=5
+    GET /exec/default/app1-1/echo?command=ls&output=1                see `sessions`
 
 Both ends prove who they are: the podlet by the node's certificate, the asker by one that the lab's
 authority has made out to the API server. Nobody else gets as far as a request. Every conversation
@@ -15,14 +16,18 @@ import logging
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
 
 from labkit import errors
 from labkit.client import wire
 from labkit.model import kubelet
-from labkit.podlet import follow, logs, loop, options
+from labkit.podlet import follow, logs, loop, options, remotecommand
 
 log = logging.getLogger(__name__)
+
+Found = TypeVar("Found")
 
 #: Finds the log that is meant, on the loop's thread. Raises ApiError.
 Find = Callable[[logs.Query], logs.Source]
@@ -39,11 +44,17 @@ class LogServer:
     """Accepts on the loop's thread; talks on others."""
 
     def __init__(
-        self, given: options.Options, on: loop.Loop, find: Find, bell: follow.Bell
+        self,
+        given: options.Options,
+        on: loop.Loop,
+        find: Find,
+        find_place: remotecommand.Find,
+        bell: follow.Bell,
     ) -> None:
         self._options = given
         self._loop = on
         self._find = find
+        self._find_place = find_place
         self._bell = bell
         self._seats = threading.BoundedSemaphore(TALKS_MAX)
 
@@ -87,40 +98,59 @@ class LogServer:
 
     def _answer(self, sock: ssl.SSLSocket) -> None:
         try:
-            query = logs.parse_query(parse_target(read_head(sock)), self._loop.now())
-            source = self._ask_loop(query)
-            with source.file.open("rb") as file:
-                file.seek(logs.find_start(file, query, source.run))
-                sock.sendall(render_head(200, "Transfer-Encoding: chunked"))
-                # From here on the reader may take its time; who is gone is noticed all the same.
-                _keep_alive(sock)
-                pieces = logs.read_on(file)
-                if query.follow:
-                    folder = source.file.parent
-                    pieces = follow.follow(file, folder, source.run, self._bell, sock)
-                with contextlib.closing(pieces):
-                    for piece in chunked(logs.cut(pieces, query.limit)):
-                        sock.sendall(piece)
+            request = parse_request(read_head(sock))
+            if request.target.startswith("/exec/"):
+                self._exec(request, sock)
+            else:
+                self._show_log(request, sock)
         except FileNotFoundError:
             sock.sendall(render_refusal(404, "the log has been removed, with its pod"))
         except errors.ApiError as error:
             sock.sendall(render_refusal(error.status, str(error)))
 
-    def _ask_loop(self, query: logs.Query) -> logs.Source:
-        found: list[logs.Source | errors.ApiError] = []
+    def _show_log(self, request: Request, sock: ssl.SSLSocket) -> None:
+        if request.method != "GET":
+            raise logs.refused(405, f"a log can be read with GET, not with {request.method}")
+        query = logs.parse_query(request.target, self._loop.now())
+        source = self._ask_loop(lambda: self._find(query))
+        with source.file.open("rb") as file:
+            file.seek(logs.find_start(file, query, source.run))
+            sock.sendall(render_head(200, "Transfer-Encoding: chunked"))
+            # From here on the reader may take its time; who is gone is noticed all the same.
+            _keep_alive(sock)
+            pieces = logs.read_on(file)
+            if query.follow:
+                folder = source.file.parent
+                pieces = follow.follow(file, folder, source.run, self._bell, sock)
+            with contextlib.closing(pieces):
+                for piece in chunked(logs.cut(pieces, query.limit)):
+                    sock.sendall(piece)
+
+    def _exec(self, request: Request, sock: ssl.SSLSocket) -> None:
+        query = remotecommand.parse_query(request.target)
+        place = self._ask_loop(lambda: self._find_place(query))
+        _keep_alive(sock)
+        from labkit.podlet import sessions  # seldom needed, and memory in every podlet
+
+        sessions.serve(query, place, request.headers, sock)
+
+    def _ask_loop(self, find: Callable[[], Found]) -> Found:
+        """Call it on the loop's thread, which owns all that is known of pods."""
+        found: list[Found] = []
+        refusals: list[errors.ApiError] = []
         done = threading.Event()
 
-        def find() -> None:
+        def ask() -> None:
             try:
-                found.append(self._find(query))
+                found.append(find())
             except errors.ApiError as error:
-                found.append(error)
+                refusals.append(error)
             done.set()
 
-        self._loop.post(find)
+        self._loop.post(ask)
         done.wait()
-        if isinstance(found[0], errors.ApiError):
-            raise found[0]
+        if refusals:
+            raise refusals[0]
         return found[0]
 
 
@@ -160,18 +190,28 @@ def read_head(sock: socket.socket) -> bytes:
     return head
 
 
-def parse_target(head: bytes) -> str:
-    """What a request asks for. Raises ApiError.
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked for; the names of the headers are in lower case."""
 
-    >>> parse_target(b"GET /containerLogs/default/app1/echo HTTP/1.1")
+    method: str
+    target: str
+    headers: Mapping[str, str]
+
+
+def parse_request(head: bytes) -> Request:
+    """Read the head of a request. Raises ApiError.
+
+    >>> parse_request(b"GET /containerLogs/default/app1/echo HTTP/1.1").target
     '/containerLogs/default/app1/echo'
     """
-    words = head.partition(b"\r\n")[0].decode("latin-1").split(" ")
+    first, *lines = head.decode("latin-1").split("\r\n")
+    words = first.split(" ")
     if len(words) != 3 or not words[2].startswith("HTTP/1."):
         raise logs.refused(400, "this is not HTTP/1.1")
-    if words[0] != "GET":
-        raise logs.refused(405, f"a log can be read with GET, not with {words[0]}")
-    return words[1]
+    fields = (line.partition(":") for line in lines)
+    headers = {name.strip().lower(): value.strip() for name, _, value in fields}
+    return Request(words[0], words[1], headers)
 
 
 def render_head(code: int, *fields: str) -> bytes:

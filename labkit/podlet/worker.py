@@ -28,6 +28,7 @@ from labkit.podlet import (
     prober,
     probes,
     records,
+    remotecommand,
     reporter,
     runtime,
     state,
@@ -81,13 +82,25 @@ class Worker:
 
     def find_log(self, query: logs.Query) -> logs.Source:
         """Where a container's output is. Raises ApiError."""
+        wanted, pod = self._find(query.namespace, query.pod)
+        return logs.plan_source(self._options, wanted, pod, query)
+
+    def find_place(self, query: remotecommand.Query) -> remotecommand.Place:
+        """Where a container runs, so that another program may join it. Raises ApiError."""
+        wanted, pod = self._find(query.namespace, query.pod)
+        run = remotecommand.find_run(pod, query)
+        spec = containers.spec_of(wanted, query.container)
+        env = self._deeds.environment(wanted, pod, spec)
+        return remotecommand.Place(run, env, spec.get("workingDir") or "/")
+
+    def _find(self, namespace: str, name: str) -> tuple[Object, state.Pod]:
+        """What a pod should be, and what it is. Raises ApiError."""
         for uid, wanted in self._wanted.items():
-            named = resources.name_of(wanted) == f"{query.namespace}/{query.pod}"
+            named = resources.name_of(wanted) == f"{namespace}/{name}"
             if named and uid not in self._absent:
                 # A pod that waits for its namesake to go has no record yet.
-                pod = self._records.get(uid) or pods.begin(wanted, self._loop.now())
-                return logs.plan_source(self._options, wanted, pod, query)
-        raise logs.refused(404, f'pod "{query.pod}" not found')
+                return wanted, self._records.get(uid) or pods.begin(wanted, self._loop.now())
+        raise logs.refused(404, f'pod "{name}" not found')
 
     def _take_all(self, fresh: dict[str, Object]) -> None:
         known = {*self._wanted, *(pod.uid for pod in self._records)}

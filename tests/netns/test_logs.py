@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import ssl
 import subprocess
@@ -10,17 +9,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from labkit.client import config
 from labkit.model import kubelet
-from tests.netns import podlet_node
+from tests.netns import command, podlet_node
+from tests.netns import kubectl as kubectl_of
 from tests.netns.isolation import isolated, run
+from tests.netns.kubectl import kubectl, refused
 from tests.netns.podlet_node import FOLDER, NODE_IP, container_of
 from tests.netns.test_podlet import is_backing_off
 
-KUBECTL = shutil.which("kubectl") or ""
-pytestmark = [pytest.mark.skipif(not KUBECTL, reason="kubectl is not on the PATH")]
+pytestmark = [command.needs_kubectl]
 
 #: Says three lines, then one more for each that it is asked for, and ends at the fourth.
 TALK = f"""
@@ -35,26 +32,8 @@ def script(text: str, **fields: Any) -> dict[str, Any]:
     return {"image": "labkit/host", "command": command, "pod": {"restartPolicy": "Never"}} | fields
 
 
-def kubectl_argv(node: podlet_node.Node, *words: str) -> list[str]:
-    path = FOLDER / "admin.kubeconfig"
-    path.write_text(config.render_kubeconfig(node.config, user="kubernetes-admin"))
-    return [KUBECTL, f"--kubeconfig={path}", f"--cache-dir={FOLDER}/cache", *words]
-
-
-def kubectl(node: podlet_node.Node, *words: str) -> str:
-    return run(*kubectl_argv(node, *words))
-
-
-def refused(node: podlet_node.Node, *words: str) -> str:
-    done = subprocess.run(
-        kubectl_argv(node, *words), capture_output=True, text=True, check=False, timeout=30
-    )
-    assert done.returncode, done.stdout
-    return done.stderr.strip()
-
-
 def following(node: podlet_node.Node, *words: str) -> subprocess.Popen[str]:
-    argv = kubectl_argv(node, "logs", "-f", *words)
+    argv = kubectl_of.argv(node, "logs", "-f", *words)
     return subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
 
 
@@ -157,7 +136,7 @@ def test_following_ends_when_the_pod_is_deleted_also_after_a_restart_of_the_podl
 
 
 def kubectl_or_nothing(node: podlet_node.Node, *words: str) -> str:
-    return run(*kubectl_argv(node, *words), check=False)
+    return run(*kubectl_of.argv(node, *words), check=False)
 
 
 @isolated

@@ -144,6 +144,9 @@ KIND = kind.Kind(
     further=(
         kind.Subresource("binding", "Binding", ("create",), version="v1"),
         kind.Subresource("log", "Pod", ("get",), version="v1"),
+        kind.Subresource("exec", "PodExecOptions", ("create", "get"), version="v1"),
+        kind.Subresource("attach", "PodAttachOptions", ("create", "get"), version="v1"),
+        kind.Subresource("portforward", "PodPortForwardOptions", ("create", "get"), version="v1"),
     ),
     categories=("all",),
     returns_deleted=True,

@@ -9,7 +9,7 @@ import h11
 import pytest
 
 from labkit import errors
-from labkit.apiserver import authn, authz, logs, registry, request_info
+from labkit.apiserver import authn, authz, kubelets, logs, registry, request_info
 from tests.unit.apiserver import cluster
 
 PATH = "/api/v1/namespaces/default/pods/a/log"
@@ -47,15 +47,15 @@ TWO: dict[str, Any] = {
 class TestContainer:
     def test_the_only_one_need_not_be_named(self) -> None:
         one = {**TWO, "spec": {"containers": [{"name": "x"}]}}
-        assert logs.choose_container(one, "") == "x"
+        assert kubelets.choose_container(one, "") == "x"
         for name in ("x", "y", "i"):
-            assert logs.choose_container(TWO, name) == name
+            assert kubelets.choose_container(TWO, name) == name
 
     def test_which_one(self) -> None:
         with pytest.raises(errors.ApiError, match=r"choose one of: \[x y\]"):
-            logs.choose_container(TWO, "")
+            kubelets.choose_container(TWO, "")
         with pytest.raises(errors.ApiError, match="container z is not valid for pod a"):
-            logs.choose_container(TWO, "z")
+            kubelets.choose_container(TWO, "z")
 
 
 class TestRequest:
@@ -125,7 +125,7 @@ async def _read(answer: bytes) -> bytes:
     reader = asyncio.StreamReader()
     reader.feed_data(answer)
     reader.feed_eof()
-    talk = logs.Talk(reader)
+    talk = kubelets.Talk(reader)
     assert talk.ask("192.168.56.11:10250", "/containerLogs/default/a/x").startswith(b"GET /cont")
     await talk.agree()
     pieces = []

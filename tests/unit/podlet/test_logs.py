@@ -249,12 +249,14 @@ class TestFollow:
 
 
 class TestHttp:
-    def test_the_line_that_counts(self) -> None:
-        assert log_server.parse_target(b"GET /a?b=c HTTP/1.1\r\nHost: x\r\n\r\n") == "/a?b=c"
-        for head, status in ((b"GET /a", 400), (b"GET /a SSH-2.0", 400), (b"PUT /a HTTP/1.1", 405)):
+    def test_the_lines_that_count(self) -> None:
+        found = log_server.parse_request(b"GET /a?b=c HTTP/1.1\r\nHost: x\r\nUPGRADE:y\r\n\r\n")
+        assert (found.method, found.target) == ("GET", "/a?b=c")
+        assert (found.headers["host"], found.headers["upgrade"]) == ("x", "y")
+        for head in (b"GET /a", b"GET /a SSH-2.0"):
             with pytest.raises(errors.ApiError) as caught:
-                log_server.parse_target(head)
-            assert caught.value.status == status
+                log_server.parse_request(head)
+            assert caught.value.status == 400
 
     def test_a_head_comes_in_pieces_and_has_an_end(self) -> None:
         ours, theirs = socket.socketpair()

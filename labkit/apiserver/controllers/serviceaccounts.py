@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from labkit.apiserver import watching
 from labkit.apiserver.controllers import controller, namespaces
 from labkit.apiserver.kinds import serviceaccounts
@@ -11,8 +14,12 @@ from labkit.model import resources
 class Controller(controller.Controller):
     """Creates what is missing."""
 
-    def __init__(self, objects: controller.Cluster) -> None:
+    def __init__(
+        self, objects: controller.Cluster, fields: Mapping[str, Any] | None = None
+    ) -> None:
+        """`fields` are what a new account says besides its name."""
         super().__init__(objects)
+        self._fields = dict(fields or {})
         self._store.observe(resources.NAMESPACES, self._on_change)
         self._store.observe(resources.SERVICE_ACCOUNTS, self._on_change)
         self._keys.update(("", stored.name) for stored in self._store.list(resources.NAMESPACES))
@@ -27,4 +34,5 @@ class Controller(controller.Controller):
             return
         account = serviceaccounts.DEFAULT
         if self._store.get(resources.SERVICE_ACCOUNTS, name, account) is None:
-            self._objects.create(serviceaccounts.KIND, name, {"metadata": {"name": account}})
+            made = {"metadata": {"name": account}, **self._fields}
+            self._objects.create(serviceaccounts.KIND, name, made)

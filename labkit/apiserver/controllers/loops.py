@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Protocol
 
 from labkit.apiserver import bootstrap, registry
@@ -50,6 +50,13 @@ async def running(objects: registry.Registry, api: bootstrap.ApiAddress) -> Asyn
         replicasets.Controller(objects),
         garbage.Controller(objects),
     )
+    async with kept_running(controllers):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def kept_running(controllers: Iterable[Controller]) -> AsyncIterator[None]:
+    """Within this block each controller runs, and runs again where it failed."""
     tasks = [asyncio.ensure_future(_keep_running(controller)) for controller in controllers]
     try:
         yield

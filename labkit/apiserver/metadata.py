@@ -16,8 +16,8 @@ _SERVERS = (
     "generation",
     "resourceVersion",
 )
-#: Not kept: who set which field is the business of server-side apply.
-_DROPPED = ("managedFields", "selfLink")
+#: Not kept: it is what the URL says.
+_DROPPED = ("selfLink",)
 
 
 def begin(obj: resources.Object, kind: kind_module.Kind, namespace: str, *, now: str) -> None:

@@ -1,6 +1,6 @@
 """Create, update, delete: what a write means, for every kind alike.
 
-    create   defaults -> what the server decides -> validation -> allocation -> store
+    create   defaults -> managers -> what the server decides -> validation -> allocation -> store
     update   the same, against the stored object; a stale resourceVersion is a conflict
     delete   at once, or first marked with a deletionTimestamp, while somebody still has to act: the
              node that runs a pod, the controller that empties a namespace, the owner of a finalizer
@@ -11,16 +11,18 @@ awaits, so each is atomic (see `labkit.apiserver.store`).
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Literal, get_args
+from dataclasses import dataclass, replace
+from typing import Literal, Self, get_args
 
 from labkit.apiserver import allocation, metadata, status, store, timestamps, validation, watching
 from labkit.apiserver.kinds import kind as kind_module
+from labkit.apiserver.ownership import entries, updating
 from labkit.model import resources
 
 #: Without vowels, so that no name says something by accident; without 0/o, 1/l, 3/e.
@@ -70,6 +72,14 @@ class Registry:
         self.store = objects
         self.clock = clock
         self._allocator = allocation.Allocator(ranges)
+        #: Whose writes they are, where a write does not say it.
+        self.manager = entries.Manager("kube-controller-manager")
+
+    def as_manager(self, name: str) -> Self:
+        """The same registry for another writer."""
+        other = copy.copy(self)
+        other.manager = entries.Manager(name)
+        return other
 
     def load(self) -> None:
         """Learn what the stored Services hold, and follow them from now on."""
@@ -97,6 +107,7 @@ class Registry:
         namespace: str,
         obj: resources.Object,
         *,
+        manager: entries.Manager | None = None,
         dry_run: bool = False,
     ) -> watching.Stored:
         """Store a new object, which belongs to the registry from now on."""
@@ -106,6 +117,7 @@ class Registry:
         if meta.get("generateName") and not meta.get("name"):
             meta["name"] = self._generate_name(kind, meta)
         kind.default(obj)
+        self._record(obj, None, kind, manager)
         kind.prepare_create(obj)
         report = validation.Report()
         metadata.validate(obj, kind, report)
@@ -153,6 +165,7 @@ class Registry:
         modify: Modify,
         *,
         subresource: str = "",
+        manager: entries.Manager | None = None,
         dry_run: bool = False,
     ) -> watching.Stored:
         """Replace an object, or one subresource of it, by what `modify` makes of it."""
@@ -161,6 +174,7 @@ class Registry:
         new = modify(json.loads(current.text))
         metadata.carry_over(new, old, kind)
         kind.default(new)
+        self._record(new, old, kind, manager or replace(self.manager, subresource=subresource))
         self._settle(kind, new, old, subresource)
         report = validation.Report()
         metadata.validate(new, kind, report)
@@ -171,7 +185,7 @@ class Registry:
         self._raise_invalid(kind, new, report)
         if kind.counts_generations and new.get("spec") != old.get("spec"):
             new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
-        if new == old:
+        if updating.is_same(new, old):
             return current
         if _may_go(kind, new) and not dry_run:
             return self._replace_and_remove(kind, new)
@@ -219,7 +233,7 @@ class Registry:
             gone = current if options.dry_run else self.store.remove(kind.resource, current)
             return Deleted(gone, gone=True)
         marked = metadata.mark_deleted(obj, self.clock(), grace_s)
-        if not marked and obj == current.object:
+        if not marked and obj == json.loads(current.text):
             return Deleted(current, gone=False)
         kind.terminate(obj)
         if kind.counts_generations and marked:
@@ -242,6 +256,18 @@ class Registry:
                 raise status.conflict(kind.resource, current.name, why)
 
     # --- shared ----------------------------------------------------------------------------------
+
+    def _record(
+        self,
+        new: resources.Object,
+        old: resources.Object | None,
+        kind: kind_module.Kind,
+        manager: entries.Manager | None,
+    ) -> None:
+        """Note who owns what; an apply has done so itself."""
+        manager = manager or self.manager
+        if manager.operation == "Update":
+            updating.record(new, old, kind, manager, timestamps.render(self.clock()))
 
     def _allocate(
         self,

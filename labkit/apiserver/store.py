@@ -94,7 +94,7 @@ class Store:
             "SELECT resource, namespace, name, revision, body FROM objects"
         )
         for resource, namespace, name, revision, body in rows:
-            stored = watching.Stored(json.loads(body), body.encode(), revision)
+            stored = watching.keep(json.loads(body), body.encode(), revision)
             self._objects[resource][namespace, name] = stored
 
     def _migrate(self) -> None:
@@ -174,7 +174,7 @@ class Store:
         revision = self.revision + 1
         obj["metadata"]["resourceVersion"] = str(revision)
         text = json.dumps(obj, separators=(",", ":"), ensure_ascii=False).encode()
-        return watching.Stored(obj, text, revision)
+        return watching.keep(obj, text, revision)
 
     def _write(self, statement: str, values: tuple[Any, ...], revision: int) -> None:
         """One transaction: the object, and the revision that it got."""

@@ -23,7 +23,11 @@ ChangeType = Literal["ADDED", "MODIFIED", "DELETED"]
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An object as it was written. Nobody changes it afterwards; `text` is its JSON."""
+    """An object as it was written. Nobody changes it afterwards; `text` is its JSON.
+
+    Only the text has `metadata.managedFields`. As Python objects they would take as much memory as
+    all the rest, and only writes need them, which read the text anyway.
+    """
 
     object: resources.Object
     text: bytes
@@ -36,6 +40,12 @@ class Stored:
     @property
     def namespace(self) -> str:
         return str(self.object["metadata"].get("namespace", ""))
+
+
+def keep(obj: resources.Object, text: bytes, revision: int) -> Stored:
+    """Make a Stored of an object, which belongs to it from now on, and of the object's text."""
+    obj["metadata"].pop("managedFields", None)
+    return Stored(obj, text, revision)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@
     worker      the loop: what happened, what is due, what to do about it
     pods        what to do next for one pod (pure)
     status      what the API is told about a pod (pure)
-    node        what the API is told about the node, and the heartbeat
+    node        what the API is told about the node
+    lease       the heartbeat
     network     the bridge, a pod's wire to it, the routes to other nodes' pods
     runtime     a container: a process in the pod's namespaces
     images      the built-in images, and what cannot be run here

@@ -1,6 +1,8 @@
-"""The node's own affairs: its network, its Node object and heartbeat, the routes to its neighbours.
+"""The node's own affairs: its network, its Node and its lease, the routes to its neighbours.
 
-The heartbeat says Ready only while the node's network stands; else it says what is wrong with it.
+The Node says Ready only while the node's network stands; else it says what is wrong with it. It is
+told when that changes, when the API server has it otherwise (it gives up a node that was silent for
+too long), and now and then, so that nobody has to wonder how old the news is.
 """
 
 from __future__ import annotations
@@ -13,12 +15,14 @@ from labkit import errors
 from labkit.client import http, watch
 from labkit.model import resources
 from labkit.model.resources import Object
-from labkit.podlet import loop, network, node, options, outbox, routes
+from labkit.podlet import lease, loop, network, node, options, outbox, routes, status
 
 log = logging.getLogger(__name__)
 
 #: The network is tried again after this, when it could not be made.
 RETRY_S = 5.0
+#: As kubelet: the whole status goes again after this, if it has not gone meanwhile.
+REPORT_S = 300.0
 _FAILURES = (errors.LabkitError, OSError, subprocess.SubprocessError)
 
 
@@ -40,6 +44,7 @@ class Host:
         self._routes: dict[str, str] | None = None
         self._trouble = ""
         self._status: Object = {}
+        self._in_step = False
 
     def begin(self) -> None:
         """Make the node's network, then tell the API server that the node is there."""
@@ -48,23 +53,45 @@ class Host:
         # The address first: as soon as the node is registered, pods may come that need it.
         self._outbox.put("API service", self._fetch_api_service)
         self._outbox.put("registration", lambda client: node.register(client, ours))
-        self._schedule_heartbeat()
+        self._loop.at("status", self._loop.now() + REPORT_S, self._send_status)
+        self._beat()
 
     def tell_in_step(self) -> None:
         """Say that all the API server says of this node's pods is ours; goes after all of it."""
         name = self._options.name
+        self._in_step = True
         patch: Object = {"metadata": {"annotations": {resources.IN_STEP: node.process()}}}
         self._outbox.put("in step", lambda client: client.patch(resources.NODES, name, "", patch))
 
     def take_nodes(self, change: watch.Change) -> None:
-        """Follow the nodes of the cluster with routes to their pods."""
+        """Follow the nodes of the cluster: routes lead to their pods, and one of them is this."""
+        was_there = self._options.name in self._nodes
         if isinstance(change, watch.Synced):
             self._nodes = {obj["metadata"]["name"]: _essence(obj) for obj in change.objects}
         elif change.type == "DELETED":
             self._nodes.pop(change.object["metadata"]["name"], None)
         else:
             self._nodes[change.object["metadata"]["name"]] = _essence(change.object)
+        own = self._nodes.get(self._options.name)
+        if own is not None:
+            self._correct(own)
+        elif was_there:
+            self._register_again()
         self._ensure_routes()
+
+    def _correct(self, own: Object) -> None:
+        """Contradict an API server that has this node in another state than it is in."""
+        if status.readiness(own) != status.readiness({"status": self._status}):
+            self._status = own["status"]  # so that our own state counts as a change from theirs
+            self._send_status()
+
+    def _register_again(self) -> None:
+        """Somebody has deleted the Node, while this machine goes on."""
+        ours = self._render()
+        self._outbox.put("registration", lambda client: node.register(client, ours))
+        self._beat()
+        if self._in_step:
+            self.tell_in_step()
 
     def _ensure_network(self) -> None:
         try:
@@ -76,7 +103,7 @@ class Host:
             self._loop.at("network", self._loop.now() + RETRY_S, self._ensure_network)
         if self._trouble != trouble:
             self._trouble = trouble
-            self._send_heartbeat()
+            self._send_status()
 
     def _ensure_routes(self) -> None:
         wanted = routes.plan_wanted(self._nodes.values(), self._options.name)
@@ -94,16 +121,15 @@ class Host:
         self._status = ours["status"]
         return ours
 
-    def _schedule_heartbeat(self) -> None:
-        self._loop.at("heartbeat", self._loop.now() + self._options.heartbeat_s, self._beat)
-
     def _beat(self) -> None:
-        self._send_heartbeat()
-        self._schedule_heartbeat()
+        name, lease_s = self._options.name, self._options.lease_s
+        self._outbox.put("lease", lambda client: lease.renew(client, name, lease_s))
+        self._loop.at("lease", self._loop.now() + lease_s * lease.RENEW_AFTER, self._beat)
 
-    def _send_heartbeat(self) -> None:
+    def _send_status(self) -> None:
         ours = self._render()
-        self._outbox.put("heartbeat", lambda client: node.send_status(client, ours))
+        self._outbox.put("status", lambda client: node.send_status(client, ours))
+        self._loop.at("status", self._loop.now() + REPORT_S, self._send_status)
 
     def _fetch_api_service(self, client: http.Client) -> None:
         """Ask where pods find the API server; runs on the outbox's thread."""
@@ -120,10 +146,10 @@ class Host:
 
 
 def _essence(obj: Object) -> Object:
-    """What the routes need of a Node: the rest need not be kept in memory."""
-    addresses = obj.get("status", {}).get("addresses") or []
+    """What is needed of a Node: the rest need not be kept in memory."""
+    state = obj.get("status", {})
     return {
         "metadata": {"name": obj["metadata"]["name"]},
         "spec": {"podCIDR": obj.get("spec", {}).get("podCIDR", "")},
-        "status": {"addresses": addresses},
+        "status": {each: state.get(each) or [] for each in ("addresses", "conditions")},
     }

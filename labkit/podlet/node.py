@@ -1,7 +1,8 @@
-"""What the API is told about the node: that it exists, what it has, and that it still lives.
+"""What the API is told about the node: that it exists, what it has, and how it is.
 
-The kubelet registers its own Node; its pod network and labels are in the command line. From then on
-a heartbeat every ten seconds says that it is Ready, or why it is not. Pods go to no other node.
+The kubelet registers its own Node; its pod network and labels are in the command line. The status
+says whether it is Ready, and why not; that it still lives is said by its lease (see `lease`). Pods
+go to no other node.
 """
 
 from __future__ import annotations
@@ -77,12 +78,8 @@ def register(client: http.Client, node: Object) -> None:
 
 
 def send_status(client: http.Client, node: Object) -> None:
-    """The heartbeat. A Node that somebody has deleted is registered again."""
     name = node["metadata"]["name"]
-    try:
-        client.patch(resources.NODES, name, "", {"status": node["status"]}, subresource="status")
-    except errors.NotFound:
-        client.create(resources.NODES, node)
+    client.patch(resources.NODES, name, "", {"status": node["status"]}, subresource="status")
 
 
 def process() -> str:

@@ -6,7 +6,6 @@ import argparse
 import ipaddress
 import os
 import pathlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
@@ -35,7 +34,7 @@ class Options:
     tls_cert_file: str
     tls_private_key_file: str
     client_ca_file: str
-    heartbeat_s: float
+    lease_s: int
     verbosity: int
     cleanup: bool
 
@@ -61,7 +60,7 @@ def parse(argv: Sequence[str]) -> Options:
         tls_cert_file=given.tls_cert_file,
         tls_private_key_file=given.tls_private_key_file,
         client_ca_file=given.client_ca_file,
-        heartbeat_s=given.node_status_update_frequency,
+        lease_s=given.node_lease_duration_seconds,
         verbosity=given.v,
         cleanup=given.cleanup,
     )
@@ -93,11 +92,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--tls-private-key-file", default="", metavar="FILE")
     add("--client-ca-file", default="", metavar="FILE", help="who vouches for the API server")
     add(
-        "--node-status-update-frequency",
-        type=parse_seconds,
-        default="10s",
-        metavar="DURATION",
-        help="time between two heartbeats",
+        "--node-lease-duration-seconds",
+        type=_seconds,
+        default=40,
+        metavar="SECONDS",
+        help="for how long a sign of life counts; a new one comes after a quarter of it",
     )
     add("--v", type=int, default=2, metavar="LEVEL", help="4 and above says every detail")
     add(
@@ -123,15 +122,6 @@ def parse_labels(text: str) -> tuple[tuple[str, str], ...]:
     return tuple((key, value) for key, _, value in pairs)
 
 
-def parse_seconds(text: str) -> float:
-    """Read a duration as kubelet writes it: `10s`, `1m30s`, `500ms`."""
-    units = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h)", text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a duration, as 10s or 1m30s")
-    return sum(float(number) * units[unit] for number, unit in parts)
-
-
 def _parse_taint(text: str) -> Taint:
     pair, _, effect = text.rpartition(":")
     key, _, value = pair.partition("=")
@@ -141,6 +131,12 @@ def _parse_taint(text: str) -> Taint:
         )
     taint = {"key": key, "value": value, "effect": effect}
     return tuple((name, part) for name, part in taint.items() if part)
+
+
+def _seconds(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of seconds from 1 on")
+    return int(text)
 
 
 def _network(text: str) -> IPv4Network:

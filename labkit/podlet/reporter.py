@@ -25,6 +25,12 @@ class Reporter:
         """Take what the API server has as what it was told last."""
         self._published[obj["metadata"]["uid"]] = obj.get("status") or {}
 
+    def has_heard(self, obj: Object) -> None:
+        """Somebody else may say whether a pod is ready: while its node was silent it was not."""
+        before = self._published.get(obj["metadata"]["uid"], {})
+        if status.readiness(obj) != status.readiness({"status": before}):
+            self.has_seen(obj)
+
     def publish(self, wanted: Object, pod: state.Pod, now: float) -> None:
         """Send the pod's status if it is not what was sent last."""
         before = self._published.get(pod.uid, {})

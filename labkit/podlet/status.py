@@ -49,6 +49,12 @@ def is_ready(pod: state.Pod) -> bool:
     return all(container.ready for container in pod.containers)
 
 
+def readiness(obj: Object) -> str:
+    """The Ready condition of a pod or node, as the API has it; empty where it has none."""
+    conditions = obj.get("status", {}).get("conditions") or ()
+    return next((str(each["status"]) for each in conditions if each["type"] == "Ready"), "")
+
+
 def render_time(seconds: float) -> str:
     """Seconds since 1970 as the API writes a time.
 

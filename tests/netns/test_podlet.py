@@ -302,7 +302,6 @@ def test_the_node_registers_itself_beats_and_comes_back_when_it_is_deleted() -> 
     flags = (
         *("--register-with-taints", "node-role.kubernetes.io/control-plane=:NoSchedule"),
         *("--register-node-labels", "node-role.kubernetes.io/control-plane="),
-        *("--node-status-update-frequency", "100ms"),
     )
     with podlet_node.running(*flags) as node:
         obj = node.wait_node(podlet_node.is_ready)

@@ -36,14 +36,13 @@ class Member:
 def plan_endpoints(
     service: resources.Object,
     candidates: Iterable[resources.Object],
-    dead_nodes: frozenset[str] = frozenset(),
 ) -> resources.Object | None:
     """The Endpoints that a Service should have. None: they are not this controller's business."""
     spec, meta = service["spec"], service["metadata"]
     selector = spec.get("selector")
     if not selector or spec["type"] == "ExternalName":
         return None
-    found = (_plan_member(service, pod, dead_nodes) for pod in members.choose(selector, candidates))
+    found = (_plan_member(service, pod) for pod in members.choose(selector, candidates))
     labels = dict(meta.get("labels") or {})
     if service_rules.is_headless(spec):
         labels[HEADLESS_LABEL] = ""
@@ -56,9 +55,7 @@ def plan_endpoints(
     return planned
 
 
-def _plan_member(
-    service: resources.Object, pod: resources.Object, dead_nodes: frozenset[str]
-) -> Member | None:
+def _plan_member(service: resources.Object, pod: resources.Object) -> Member | None:
     """None for a pod that has no address, has ended, is ending, or has none of the ports."""
     published = bool(service["spec"].get("publishNotReadyAddresses"))
     ending = pod["metadata"].get("deletionTimestamp") and not published
@@ -68,7 +65,7 @@ def _plan_member(
     ports = tuple(members.plan_ports(wanted, pod))
     if wanted and not ports:
         return None
-    ready = published or members.is_serving(pod, dead_nodes)
+    ready = published or members.is_serving(pod)
     return Member(_plan_address(service, pod), ports, ready)
 
 
@@ -120,7 +117,7 @@ class Controller(controller.Controller):
                 self._objects.delete(endpoints.KIND, namespace, name, registry.DeleteOptions())
             return
         found = [stored.object for stored in self._store.list(resources.PODS, namespace)]
-        planned = plan_endpoints(service.object, found, members.dead_nodes(self._store))
+        planned = plan_endpoints(service.object, found)
         if planned is None:
             return
         if current is None:

@@ -43,7 +43,6 @@ class Group:
 def plan_groups(
     service: resources.Object,
     candidates: Iterable[resources.Object],
-    dead_nodes: frozenset[str] = frozenset(),
 ) -> tuple[Group, ...]:
     """The endpoints of a Service with a selector. Always one group at least."""
     wanted = service["spec"].get("ports") or []
@@ -51,15 +50,13 @@ def plan_groups(
     for pod in members.choose(service["spec"]["selector"], candidates):
         if pod.get("status", {}).get("podIP") and not pods.is_finished(pod):
             ports = tuple({"name": "", **port} for port in members.plan_ports(wanted, pod))
-            found.append(Group(ports, (_plan_endpoint(service, pod, dead_nodes),)))
+            found.append(Group(ports, (_plan_endpoint(service, pod),)))
     return _merge(found)
 
 
-def _plan_endpoint(
-    service: resources.Object, pod: resources.Object, dead_nodes: frozenset[str]
-) -> resources.Object:
+def _plan_endpoint(service: resources.Object, pod: resources.Object) -> resources.Object:
     spec = pod["spec"]
-    serving = members.is_serving(pod, dead_nodes)
+    serving = members.is_serving(pod)
     terminating = bool(pod["metadata"].get("deletionTimestamp"))
     published = bool(service["spec"].get("publishNotReadyAddresses"))
     endpoint: resources.Object = {
@@ -243,7 +240,7 @@ class Controller(controller.Controller):
         obj = service.object
         if obj["spec"].get("selector"):
             found = (stored.object for stored in self._store.list(resources.PODS, namespace))
-            groups = plan_groups(obj, found, members.dead_nodes(self._store))
+            groups = plan_groups(obj, found)
             return plan_slices(make_template(obj, obj, COMPONENT), groups, existing)
         written = self._store.get(resources.ENDPOINTS, namespace, name)
         labels = written.object["metadata"].get("labels", {}) if written else {}

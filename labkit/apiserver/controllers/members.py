@@ -1,7 +1,7 @@
 """Who is behind a Service: what the controllers of Endpoints and of EndpointSlices share.
 
-Both follow the same things. A Service's endpoints may change with the Service itself, with a pod
-that it chose or chooses, and with a node that dies or comes back.
+Both follow the same things. A Service's endpoints may change with the Service itself, and with a
+pod that it chose or chooses.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from labkit.apiserver import conditions, selectors, watching
 from labkit.apiserver.controllers import controller, keys
-from labkit.apiserver.kinds import nodes
 from labkit.model import resources
 
 # --- deciding ------------------------------------------------------------------------------------
@@ -25,10 +24,9 @@ def choose(
             yield pod
 
 
-def is_serving(pod: resources.Object, dead_nodes: frozenset[str]) -> bool:
-    """Ready, as far as anybody can know: the pods of a silent node are not."""
-    ready = conditions.find_condition(pod, "Ready").get("status") == "True"
-    return ready and pod["spec"].get("nodeName") not in dead_nodes
+def is_serving(pod: resources.Object) -> bool:
+    """Ready, as far as anybody can know: who finds a node lost says it of its pods."""
+    return conditions.find_condition(pod, "Ready").get("status") == "True"
 
 
 def refer_to(pod: resources.Object) -> resources.Object:
@@ -66,12 +64,6 @@ def resolve_port(port: resources.Object, pod: resources.Object) -> int | None:
     return None
 
 
-def dead_nodes(objects: controller.Objects) -> frozenset[str]:
-    return frozenset(
-        stored.name for stored in objects.list(resources.NODES) if not nodes.is_ready(stored.object)
-    )
-
-
 # --- following -----------------------------------------------------------------------------------
 
 
@@ -83,7 +75,6 @@ class ServiceKeys(keys.Keys):
         self._store = objects
         objects.observe(resources.SERVICES, self._on_service)
         objects.observe(resources.PODS, self._on_pod)
-        objects.observe(resources.NODES, self._on_node)
         self.update(self._all())
 
     def _all(self) -> Iterator[keys.Key]:
@@ -100,9 +91,3 @@ class ServiceKeys(keys.Keys):
             selector = stored.object["spec"].get("selector") or {}
             if selector and any(choose(selector, states)):
                 self.add((stored.namespace, stored.name))
-
-    def _on_node(self, change: watching.Change) -> None:
-        """A node that died or came back takes its pods with it."""
-        before = change.before is not None and nodes.is_ready(change.before.object)
-        if before != (change.type != "DELETED" and nodes.is_ready(change.after.object)):
-            self.update(self._all())

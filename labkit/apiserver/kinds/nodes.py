@@ -9,6 +9,9 @@ from labkit.apiserver import conditions, tables, validation
 from labkit.apiserver.kinds import kind
 from labkit.model import resources
 
+NOT_READY = "node.kubernetes.io/not-ready"
+UNREACHABLE = "node.kubernetes.io/unreachable"
+UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
 _ROLE_LABEL = "node-role.kubernetes.io/"
 _EFFECTS = ("NoExecute", "NoSchedule", "PreferNoSchedule")
 
@@ -24,6 +27,13 @@ def default(node: resources.Object) -> None:
         spec["podCIDRs"] = [spec["podCIDR"]]
     elif spec.get("podCIDRs") and not spec.get("podCIDR"):
         spec["podCIDR"] = spec["podCIDRs"][0]
+
+
+def prepare_create(node: resources.Object) -> None:
+    """No pod goes to a node that has not said yet that it is ready."""
+    if not is_ready(node):
+        taint = {"key": NOT_READY, "effect": "NoSchedule"}
+        node["spec"]["taints"] = [*(node["spec"].get("taints") or []), taint]
 
 
 def validate(node: resources.Object, report: validation.Report) -> None:
@@ -113,6 +123,7 @@ KIND = kind.Kind(
     ),
     row=row,
     default=default,
+    prepare_create=prepare_create,
     validate=validate,
     validate_update=validate_update,
     fields=fields,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from labkit.apiserver.kinds import kind, pod_columns, pod_rules
+from labkit.apiserver.kinds import kind, nodes, pod_columns, pod_rules
 from labkit.model import resources
 
 GRACE_S = 30
 #: A pod stays five minutes on a node that has become unhealthy.
-_UNHEALTHY = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+_UNHEALTHY = (nodes.NOT_READY, nodes.UNREACHABLE)
 _UNHEALTHY_S = 300
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from labkit.apiserver import registry
 from labkit.apiserver.controllers import endpoints
 from labkit.apiserver.kinds import endpoints as endpoints_kind
-from labkit.apiserver.kinds import nodes, pods, services
+from labkit.apiserver.kinds import pods, services
 from labkit.model import resources
 from tests.unit.apiserver import cluster
 
@@ -71,11 +71,6 @@ def test_who_is_no_member() -> None:
     assert plan(service(), stranger, ended, ending, unborn) == []
 
 
-def test_pods_of_dead_nodes_are_not_ready() -> None:
-    (subset,) = plan(service(), pod("a", "10.0.0.1"), dead_nodes=frozenset({"node1"}))
-    assert (addresses(subset), addresses(subset, "notReadyAddresses")) == ([], ["10.0.0.1"])
-
-
 def test_publish_not_ready_addresses() -> None:
     ending = pod("a", "10.0.0.1", ready="False")
     ending["metadata"]["deletionTimestamp"] = "2023-11-14T22:13:20Z"
@@ -118,7 +113,7 @@ def test_what_is_not_this_controllers_business() -> None:
 
 
 class TestController:
-    def test_it_follows_services_pods_and_nodes(self, objects: registry.Registry) -> None:
+    def test_it_follows_services_and_pods(self, objects: registry.Registry) -> None:
         async def scenario() -> None:
             task = asyncio.ensure_future(endpoints.Controller(objects).run())
             await self.act(objects)
@@ -128,15 +123,15 @@ class TestController:
 
     async def act(self, objects: registry.Registry) -> None:
         objects.create(services.KIND, "default", cluster.service())
-        objects.create(nodes.KIND, "", cluster.node())
         objects.create(pods.KIND, "default", cluster.pod(nodeName="node1"))
         assert await self.shown(objects) == "<none>"
         running = pod("a", "10.0.0.1")["status"]
         self.change(objects, pods.KIND, "default", "a", running)
         assert await self.shown(objects) == "10.0.0.1:8080"
-        self.change(objects, nodes.KIND, "", "node1", cluster.node(ready="Unknown")["status"])
+        ill = pod("a", "10.0.0.1", ready="False")["status"]
+        self.change(objects, pods.KIND, "default", "a", ill)
         assert await self.shown(objects) == "<none>"
-        self.change(objects, nodes.KIND, "", "node1", cluster.node()["status"])
+        self.change(objects, pods.KIND, "default", "a", running)
         assert await self.shown(objects) == "10.0.0.1:8080"
         objects.delete(pods.KIND, "default", "a", registry.DeleteOptions(0))
         assert await self.shown(objects) == "<none>"

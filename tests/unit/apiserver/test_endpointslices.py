@@ -59,9 +59,6 @@ class TestGroups:
         ]
         published = conditions(service(publishNotReadyAddresses=True), *members)
         assert [ready for ready, _, _ in published] == [True] * 4
-        assert conditions(service(), well, dead_nodes=frozenset({"node1"})) == [
-            (False, False, False)
-        ]
 
     def test_who_has_no_address_or_has_ended_is_left_out(self) -> None:
         ended = pod("b", "10.0.0.2")

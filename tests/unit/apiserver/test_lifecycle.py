@@ -1,4 +1,4 @@
-"""Nodes that fall silent, namespaces that end, events that expire, and what always comes back."""
+"""Namespaces that end, events that expire, and what always comes back."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from labkit import errors
 from labkit.apiserver import binding, bootstrap, registry, store, timestamps
-from labkit.apiserver.controllers import api_service, expiry, loops, namespaces, nodes
+from labkit.apiserver.controllers import api_service, expiry, loops, namespaces
 from labkit.apiserver.kinds import endpoints as endpoints_kind
 from labkit.apiserver.kinds import events, pods, services
 from labkit.apiserver.kinds import namespaces as namespaces_kind
@@ -21,91 +21,6 @@ from tests.unit.apiserver import cluster
 async def settle() -> None:
     for _ in range(8):
         await asyncio.sleep(0)
-
-
-class TestNodes:
-    def heartbeat(self, objects: registry.Registry, moment: str) -> None:
-        def beat(old: resources.Object) -> resources.Object:
-            state = {"type": "Ready", "status": "True", "lastHeartbeatTime": moment}
-            return {**old, "status": {"conditions": [state]}}
-
-        objects.update(nodes_kind.KIND, "", "node1", beat, subresource="status")
-
-    def controller(self, objects: registry.Registry) -> tuple[nodes.Controller, cluster.Clock]:
-        clock = cluster.Clock(0)
-        made = nodes.Controller(objects, clock)
-        objects.create(nodes_kind.KIND, "", cluster.node())
-        return made, clock
-
-    def test_silence_is_noticed_after_forty_seconds(self, objects: registry.Registry) -> None:
-        controller, clock = self.controller(objects)
-        clock.now = 39.9
-        assert controller.overdue() == []
-        self.heartbeat(objects, "2023-11-14T22:14:00Z")
-        clock.now = 79.8
-        assert controller.overdue() == []
-        clock.now = 79.9
-        assert controller.overdue() == ["node1"]
-
-    def test_a_label_is_no_sign_of_life(self, objects: registry.Registry) -> None:
-        controller, clock = self.controller(objects)
-        clock.now = 30
-
-        def label(old: resources.Object) -> resources.Object:
-            return {**old, "metadata": {**old["metadata"], "labels": {"a": "b"}}}
-
-        objects.update(nodes_kind.KIND, "", "node1", label)
-        clock.now = 40
-        assert controller.overdue() == ["node1"]
-
-    def test_a_lost_node_is_unknown_and_comes_back(self, objects: registry.Registry) -> None:
-        async def scenario() -> None:
-            controller, clock = self.controller(objects)
-            clock.now = 50
-            task = asyncio.ensure_future(controller.run())
-            await settle()
-            node = objects.get(nodes_kind.KIND, "", "node1").object
-            (condition,) = node["status"]["conditions"]
-            assert condition["status"] == "Unknown"
-            assert condition["message"] == "Kubelet stopped posting node status."
-            assert nodes_kind.row(node, 0)[1] == "NotReady"
-            self.heartbeat(objects, "2023-11-14T22:15:00Z")
-            await settle()
-            assert nodes_kind.is_ready(objects.get(nodes_kind.KIND, "", "node1").object)
-            assert controller.overdue() == []
-            task.cancel()
-
-        asyncio.run(scenario())
-        told = [stored.object["reason"] for stored in objects.store.list(resources.EVENTS)]
-        assert sorted(told) == ["NodeNotReady", "NodeReady"]
-
-    def test_every_condition_becomes_unknown(self) -> None:
-        node = cluster.node()
-        node["status"]["conditions"].append({"type": "DiskPressure", "status": "False"})
-        lost = nodes.plan_lost(node, "2023-11-14T22:15:00Z")
-        assert {c["type"]: c["status"] for c in lost["status"]["conditions"]} == {
-            "Ready": "Unknown",
-            "DiskPressure": "Unknown",
-        }
-
-    def test_a_row(self) -> None:
-        node = cluster.node(unschedulable=True)
-        node["metadata"]["labels"]["node-role.kubernetes.io/control-plane"] = ""
-        node["status"]["addresses"] = [{"type": "InternalIP", "address": "192.168.56.11"}]
-        row = nodes_kind.row(node, 0)
-        assert row[1:3] == ["Ready,SchedulingDisabled", "control-plane"]
-        assert row[5:7] == ["192.168.56.11", "<none>"]
-
-    def test_the_pod_network_of_a_node_stays(self, objects: registry.Registry) -> None:
-        objects.create(nodes_kind.KIND, "", cluster.node(podCIDR="10.244.1.0/24"))
-        stored = objects.get(nodes_kind.KIND, "", "node1").object
-        assert stored["spec"]["podCIDRs"] == ["10.244.1.0/24"]
-
-        def move(old: resources.Object) -> resources.Object:
-            return {**old, "spec": {"podCIDR": "10.244.2.0/24"}}
-
-        with pytest.raises(errors.Invalid, match="may not change podCIDR"):
-            objects.update(nodes_kind.KIND, "", "node1", move)
 
 
 class TestNamespaces:

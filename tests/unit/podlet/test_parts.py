@@ -10,10 +10,21 @@ from typing import Any
 import pytest
 
 from labkit import errors
-from labkit.client import config, http
+from labkit.client import config, http, watch
 from labkit.model import resources
 from labkit.model.resources import Object
-from labkit.podlet import events, loop, node, options, outbox, reporter
+from labkit.podlet import (
+    events,
+    host,
+    lease,
+    loop,
+    network,
+    node,
+    options,
+    outbox,
+    reporter,
+    routes,
+)
 from tests.unit.podlet import samples
 from tests.unit.podlet.samples import NOW
 
@@ -35,7 +46,7 @@ class FakeClient(http.Client):
 
     def create(self, resource: resources.Resource, obj: Object) -> Object:
         self._maybe_fail()
-        name = obj["metadata"]["name"]
+        name = self._key(resource, obj["metadata"]["name"])
         if name in self.objects:
             raise errors.Conflict("already exists", status=409)
         self.objects[name] = obj
@@ -43,7 +54,12 @@ class FakeClient(http.Client):
         return obj
 
     def get(self, resource: resources.Resource, name: str, namespace: str = "") -> Object:
+        if name not in self.objects:
+            raise errors.NotFound("no such node", status=404)
         return self.objects[name]
+
+    def _key(self, resource: resources.Resource, name: str) -> str:
+        return f"lease {name}" if resource is resources.LEASES else name
 
     def patch(
         self,
@@ -55,8 +71,9 @@ class FakeClient(http.Client):
         subresource: str = "",
     ) -> Object:
         self._maybe_fail()
-        if resource is resources.NODES and name not in self.objects:
-            raise errors.NotFound("no such node", status=404)
+        known = self._key(resource, name) in self.objects
+        if not known and resource in (resources.NODES, resources.LEASES):
+            raise errors.NotFound("no such object", status=404)
         self.patches.append((f"{name}/{subresource}", patch))
         return patch
 
@@ -71,7 +88,7 @@ def test_options_are_kubelets_own() -> None:
             *FLAGS,
             *("--register-with-taints", "a/b=:NoSchedule,c=d:NoExecute"),
             *("--register-node-labels", "x=y,z"),
-            *("--node-status-update-frequency", "1m30s", "--v=4"),
+            *("--node-lease-duration-seconds", "90", "--v=4"),
         ]
     )
     assert given.taints == (
@@ -79,9 +96,8 @@ def test_options_are_kubelets_own() -> None:
         (("key", "c"), ("value", "d"), ("effect", "NoExecute")),
     )
     assert given.labels == (("x", "y"), ("z", ""))
-    assert given.heartbeat_s == 90
+    assert given.lease_s == 90
     assert str(given.state_dir) == "/run/labkit/pods"
-    assert options.parse_seconds("500ms") == 0.5
 
 
 @pytest.mark.parametrize(
@@ -92,7 +108,7 @@ def test_options_are_kubelets_own() -> None:
         ("--pod-cidr", "10.244.1.0/31", "no room for a pod"),
         ("--register-with-taints", "a=b", "not a taint"),
         ("--register-with-taints", "a=b:Maybe", "NoSchedule, PreferNoSchedule, NoExecute"),
-        ("--node-status-update-frequency", "10", "not a duration"),
+        ("--node-lease-duration-seconds", "10s", "not a whole number of seconds"),
     ],
 )
 def test_a_bad_flag_is_named(
@@ -247,10 +263,25 @@ def test_another_pod_network_is_reported(caplog: pytest.LogCaptureFixture) -> No
     assert "has the pod network 10.9.9.0/24 and not 10.244.1.0/24" in caplog.text
 
 
-def test_a_heartbeat_brings_a_deleted_node_back() -> None:
-    client, ours = FakeClient(), node.render(given())
-    node.send_status(client, ours)
-    assert client.created == [ours]
+def test_a_lease_is_made_once_and_then_renewed() -> None:
+    client = FakeClient()
+    with pytest.raises(errors.NotFound):
+        lease.renew(client, "node1", 40)
+    client.objects["node1"] = {"metadata": {"name": "node1", "uid": "u1"}}
+    lease.renew(client, "node1", 40)
+    (made,) = client.created
+    assert made["metadata"]["namespace"] == "kube-node-lease"
+    (owner,) = made["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["uid"]) == ("Node", "u1")
+    assert made["spec"] == {
+        "holderIdentity": "node1",
+        "leaseDurationSeconds": 40,
+        "renewTime": made["spec"]["renewTime"],
+    }
+    lease.renew(client, "node1", 40)
+    ((path, patch),) = client.patches
+    assert path == "node1/"
+    assert list(patch["spec"]) == ["renewTime"]
 
 
 class Kept(outbox.Outbox):
@@ -284,3 +315,60 @@ def test_a_status_is_told_once() -> None:
     restarted.has_seen(wanted | {"status": patch["status"]})
     restarted.publish(wanted, pod, NOW + 2)
     assert len(out.kept) == 1, "a podlet that was started anew does not repeat it"
+
+    told = samples.wanted() | {"status": patch["status"]}
+    for ready, letters in (("True", 1), ("False", 2)):
+        conditions = [{"type": "Ready", "status": ready}]
+        told["status"] = {**told["status"], "conditions": conditions}
+        tell.has_heard(told)
+        tell.publish(wanted, pod, NOW + 3)
+        assert len(out.kept) == letters, "whoever says that it is not ready is contradicted"
+
+
+class TestHost:
+    """What the node does when it sees itself in the API."""
+
+    def host(self, monkeypatch: pytest.MonkeyPatch) -> tuple[host.Host, Kept]:
+        monkeypatch.setattr(routes, "ensure", lambda _: None)
+        monkeypatch.setattr(network, "ensure_node", lambda _: None)
+        out = Kept()
+        made = host.Host(given(), loop.Loop(), out, lambda _: None)
+        made.begin()
+        out.kept.clear()
+        return made, out
+
+    def obj(self, ready: str = "True") -> Object:
+        conditions = [{"type": "Ready", "status": ready, "lastTransitionTime": "then"}]
+        return {"metadata": {"name": "node1"}, "status": {"conditions": conditions}}
+
+    def test_it_contradicts_who_takes_it_for_lost(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        made, out = self.host(monkeypatch)
+        made.take_nodes(watch.Synced((self.obj(),)))
+        assert out.kept == []
+        made.take_nodes(watch.WatchEvent("MODIFIED", self.obj("Unknown")))
+        ((subject, letter),) = out.kept
+        assert subject == "status"
+        client = FakeClient()
+        client.objects["node1"] = self.obj("Unknown")
+        letter(client)
+        ((_, patch),) = client.patches
+        (ready,) = patch["status"]["conditions"]
+        assert ready["status"] == "True"
+        assert ready["lastTransitionTime"] != "then"
+
+    def test_a_deleted_node_comes_back_with_all_that_was_said(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made, out = self.host(monkeypatch)
+        made.tell_in_step()
+        made.take_nodes(watch.Synced((self.obj(),)))
+        out.kept.clear()
+        made.take_nodes(watch.WatchEvent("DELETED", self.obj()))
+        assert [subject for subject, _ in out.kept] == ["registration", "lease", "in step"]
+
+    def test_a_node_that_was_never_there_is_registered_once(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made, out = self.host(monkeypatch)
+        made.take_nodes(watch.Synced(()))
+        assert out.kept == []

@@ -115,6 +115,8 @@ class Worker:
         uid = obj["metadata"]["uid"]
         if kind == "ADDED":
             self._reporter.has_seen(obj)
+        elif kind == "MODIFIED":
+            self._reporter.has_heard(obj)
         if kind == "DELETED":
             self._absent.add(uid)
         else:

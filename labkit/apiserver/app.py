@@ -110,6 +110,7 @@ class Api:
             await _read_body(request),
             request.headers.get("content-type", ""),
             request.headers.get("accept", ""),
+            request.headers.get("user-agent", ""),
         )
         if info.resource == "pods/log":
             return _response(await logs.read(self._nodes, self._objects.store, call))

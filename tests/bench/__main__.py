@@ -9,28 +9,40 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from labkit import lab
 from labkit.display import table
-from tests.bench import memory, relay, verbs
+from tests.bench import client, memory, proxies, verbs
 
 NAME = "bench"
 
 
 def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)} [all]")
     parser.add_argument("--runs", type=int, default=5, help="labs made from nothing [5]")
     parser.add_argument("--json", action="store_true", help="raw figures, for programs")
     options = parser.parse_args(argv)
+    if unknown := set(options.parts) - set(PARTS):
+        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    chosen = options.parts or list(PARTS)
     with folders(), lab.open_lab(NAME) as opened:
         try:
-            figures = measure(opened, options.runs)
+            machine = describe_machine()
+            figures = {part: PARTS[part].measure(opened, options.runs) for part in chosen}
         finally:
             opened.down(purge=True)
-    text = json.dumps(as_data(figures), indent=2) if options.json else render(figures)
+    if options.json:
+        found = {"machine": machine, **figures}
+        text = json.dumps(found, indent=2, default=lambda value: value.to_json())
+    else:
+        texts = [", ".join(f"{name} {value}" for name, value in machine.items())]
+        texts += [PARTS[part].render(found) for part, found in figures.items()]
+        text = "\n\n".join(texts)
     sys.stdout.write(f"{text}\n")
     return 0
 
@@ -46,17 +58,6 @@ def folders() -> Iterator[None]:
         yield
 
 
-def measure(opened: lab.Lab, runs: int) -> dict[str, Any]:
-    commands, steps = verbs.measure(NAME, runs)
-    return {
-        "machine": describe_machine(),
-        "commands": commands,
-        "steps": steps,
-        "memory": memory.read_lab(opened),
-        "relay": relay.measure(opened),
-    }
-
-
 def describe_machine() -> dict[str, str]:
     return {
         "cores": str(os.cpu_count()),
@@ -67,25 +68,33 @@ def describe_machine() -> dict[str, str]:
     }
 
 
-def as_data(figures: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        **figures,
-        "commands": [each.to_json() for each in figures["commands"]],
-        "steps": [each.to_json() for each in figures["steps"]],
-        "relay": {name: way.to_json() for name, way in figures["relay"].items()},
-    }
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is measured on a lab, which may be up already, and how its figures are shown."""
+
+    measure: Callable[[lab.Lab, int], Any]
+    render: Callable[[Any], str]
 
 
-def render(figures: Mapping[str, Any]) -> str:
-    return "\n\n".join(
-        [
-            ", ".join(f"{name} {value}" for name, value in figures["machine"].items()),
-            render_runs("Commands, seconds", figures["commands"]),
-            render_runs("The steps of `labkit up` from nothing, seconds", figures["steps"]),
-            render_memory(figures["memory"]),
-            render_relay(figures["relay"]),
-        ]
-    )
+def measure_commands(opened: lab.Lab, runs: int) -> dict[str, Any]:
+    commands, steps = verbs.measure(opened.spec.name, runs)
+    return {"commands": commands, "steps": steps}
+
+
+def measure_memory(opened: lab.Lab, _runs: int) -> Any:
+    opened.up()
+    return memory.read_lab(opened)
+
+
+def measure_proxies(opened: lab.Lab, _runs: int) -> Any:
+    opened.up()
+    return proxies.measure(opened)
+
+
+def render_commands(found: Mapping[str, Sequence[verbs.Runs]]) -> str:
+    commands = render_runs("Commands, seconds", found["commands"])
+    title = "The steps of `labkit up` from nothing, seconds"
+    return f"{commands}\n\n{render_runs(title, found['steps'])}"
 
 
 def render_runs(title: str, found: Sequence[verbs.Runs]) -> str:
@@ -113,27 +122,49 @@ def render_memory(found: Mapping[str, Mapping[str, int]]) -> str:
     return table.render_table(["machine", *roles, "at rest"], rows, title=title)
 
 
-def render_relay(found: Mapping[str, relay.Way]) -> str:
-    """Each figure for both ways, and the proxy's as a multiple of the direct one."""
-    direct, proxied = (found[name].to_json() for name in ("direct", "through the proxy"))
+#: A figure's name, what it is, and how many digits it deserves.
+PROXY_FIGURES = (
+    ("request_us", "connect, ask, close: us", 0),
+    ("request_p99_us", "the same, 99th percentile: us", 0),
+    ("exchange_us", "ask again: us", 0),
+    ("connections_per_s", f"connections/s, {client.AT_ONCE} at once", 0),
+    ("cpu_s_per_1000_connections", "proxy's CPU for 1,000 connections: s", 3),
+    ("gbit_per_s", "a stream: Gbit/s", 1),
+    ("cpu_s_per_gb", "proxy's CPU for 1 GB: s", 3),
+    ("datagrams_per_s", f"UDP questions/s, {client.AT_ONCE} at once", 0),
+    ("datagrams_lost", f"lost of {proxies.DATAGRAMS:,}", 0),
+    ("rest_mb", "memory at rest: MB", 1),
+    ("idle_mb", f"with {proxies.IDLE:,} idle connections: MB", 1),
+)
+
+
+def render_proxies(found: Mapping[str, Mapping[str, float]]) -> str:
+    """Each figure for each way; and the proxies' as multiples of the direct way's and HAProxy's."""
+    ways = list(found)
     rows = []
-    for what, key in (("connect, ask, close", "connection_us"), ("ask again", "exchange_us")):
-        for which in ("median", "p99"):
-            pair = direct[key][which], proxied[key][which]
-            rows.append([f"{what}, {which}, us", *(f"{each:.0f}" for each in pair), _ratio(*pair)])
-    pair = direct["bytes_per_s"] / 2**20, proxied["bytes_per_s"] / 2**20
-    rows.append(["a stream, MB/s", *(f"{each:.0f}" for each in pair), _ratio(*pair)])
-    title = f"From node1 to a pod on node2, {relay.REQUESTS} requests of each kind"
-    return table.render_table(["what", *found, "ratio"], rows, title=title)
+    for name, what, digits in PROXY_FIGURES:
+        figures = {way: found[way].get(name) for way in ways}
+        cells = ["-" if f is None else f"{f:.{digits}f}" for f in figures.values()]
+        ratios = [_ratio(figures["labkit"], figures.get(way)) for way in ("direct", "HAProxy")]
+        rows.append([what, *cells, *ratios])
+    title = f"From {proxies.CLIENT} by way of {proxies.PROXY_NODE} to a pod on {proxies.POD_NODE}"
+    columns = ["what", *ways, "labkit / direct", "labkit / HAProxy"]
+    return table.render_table(columns, rows, title=title)
 
 
 def _megabytes(kilobytes: int) -> str:
     return f"{kilobytes / 1024:.1f}" if kilobytes else "-"
 
 
-def _ratio(direct: float, proxied: float) -> str:
-    return f"{proxied / direct:.2f}"
+def _ratio(figure: float | None, other: float | None) -> str:
+    return f"{figure / other:.2f}" if figure and other else "-"
 
+
+PARTS = {
+    "commands": Part(measure_commands, render_commands),
+    "memory": Part(measure_memory, render_memory),
+    "proxies": Part(measure_proxies, render_proxies),
+}
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

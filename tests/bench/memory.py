@@ -46,13 +46,25 @@ def read_lab(lab: Lab) -> dict[str, dict[str, int]]:
     """Kilobytes by machine and role; the lab's own processes under the name `holder`."""
     seen = {process.pid: process for process in _processes()}
     holder = launch.holder_pid(lab.paths.holder_socket)
-    tops = {_name(each): each for each in seen.values() if each.parent == holder}
-    machines = {name: [top, *_below(seen, top)] for name, top in tops.items()}
     waiter = seen[seen[holder].parent]
     return {
         HOLDER: {HOLDER: seen[holder].kilobytes + waiter.kilobytes},
-        **{name: _by_role(processes) for name, processes in machines.items()},
+        **{name: _by_role(found) for name, found in _machines(seen, holder).items()},
     }
+
+
+def find(lab: Lab, machine: str, pattern: str) -> Process:
+    """The process on a machine whose command line holds the pattern."""
+    seen = {process.pid: process for process in _processes()}
+    holder = launch.holder_pid(lab.paths.holder_socket)
+    processes = _machines(seen, holder)[machine]
+    return next(each for each in processes if re.search(pattern, each.argv))
+
+
+def _machines(seen: Mapping[int, Process], holder: int) -> dict[str, list[Process]]:
+    """Each machine's processes by its name, the one that started the others first."""
+    tops = {_name(each): each for each in seen.values() if each.parent == holder}
+    return {name: [top, *_below(seen, top)] for name, top in tops.items()}
 
 
 def at_rest(roles: Mapping[str, int]) -> int:

@@ -13,6 +13,7 @@ import shutil
 import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,6 +83,9 @@ class Server:
     folder: Path
     port: int = 0
     process: subprocess.Popen[str] | None = field(default=None, repr=False)
+    _reader: threading.Thread = field(default_factory=threading.Thread, repr=False)
+    #: What its processes have written to stderr.
+    log: list[str] = field(default_factory=list, repr=False)
 
     def argv(self, *more: str) -> list[str]:
         flags = {
@@ -102,8 +106,13 @@ class Server:
         self.process = subprocess.Popen(self.argv(*more), stderr=subprocess.PIPE, text=True)
         assert self.process.stderr
         for line in self.process.stderr:
+            self.log.append(line)
             if found := _SERVING.search(line):
                 self.port = int(found[1])
+                # Nobody may be held up by a pipe that nobody reads.
+                args = (self.process.stderr,)
+                self._reader = threading.Thread(target=self.log.extend, args=args, daemon=True)
+                self._reader.start()
                 return
         raise AssertionError(f"the server ended with status {self.process.wait()}")
 
@@ -115,6 +124,7 @@ class Server:
         try:
             return self.process.wait(timeout=10)
         finally:
+            self._reader.join(10)
             self.process.stderr.close()
             self.process = None
 

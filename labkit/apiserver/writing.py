@@ -17,6 +17,7 @@ from labkit.apiserver import (
     reading,
     registry,
     schema,
+    server_side,
     status,
     strategic,
     validation,
@@ -36,9 +37,16 @@ def create(objects: registry.Registry, call: Call) -> Answer:
         return _bind(objects, call, obj)
     if call.kind.resource == resources.NODES:
         _check_node(call, obj)
-    namespace = call.namespace
-    obj = call.kind.take(obj)
-    stored = objects.create(call.kind.stored, namespace, obj, dry_run=call.dry_run)
+    return _create(objects, call, obj, warnings)
+
+
+def _create(
+    objects: registry.Registry, call: Call, obj: resources.Object, warnings: list[str]
+) -> Answer:
+    manager, taken = server_side.manager_of(call), call.kind.take(obj)
+    stored = objects.create(
+        call.kind.stored, call.namespace, taken, manager=manager, dry_run=call.dry_run
+    )
     return reading.render(call, stored, 201, warnings=warnings)
 
 
@@ -61,14 +69,15 @@ def update(objects: registry.Registry, call: Call) -> Answer:
     missing = objects.store.get(call.kind.stored.resource, namespace, name) is None
     if missing and call.kind.create_on_update and not call.info.subresource:
         obj.setdefault("metadata", {})["name"] = name
-        obj = call.kind.take(obj)
-        stored = objects.create(call.kind.stored, namespace, obj, dry_run=call.dry_run)
-        return reading.render(call, stored, 201, warnings=warnings)
+        return _create(objects, call, obj, warnings)
     return _modify(objects, call, lambda _: obj, warnings)
 
 
 def patch_(objects: registry.Registry, call: Call) -> Answer:
     patch_type = media.parse_patch_type(call.content_type)
+    if patch_type == media.APPLY_PATCH:
+        return server_side.apply(objects, call)
+    _refuse_force(call)
     changes = _parse_patch(call.body, patch_type)
     warnings: list[str] = []
 
@@ -77,6 +86,15 @@ def patch_(objects: registry.Registry, call: Call) -> Answer:
         return _decode_patched(call, patched, changes, warnings)
 
     return _modify(objects, call, modify, warnings)
+
+
+def _refuse_force(call: Call) -> None:
+    """Only an apply can meet conflicts to be forced."""
+    if "force" in call.query:
+        report = validation.Report()
+        report.forbidden("force", "may not be specified for non-apply patch")
+        options = resources.Resource("PatchOptions", "", "meta.k8s.io")
+        raise status.invalid(options, "", report.causes)
 
 
 def _modify(
@@ -95,6 +113,7 @@ def _modify(
         call.info.name,
         modify_stored,
         subresource="" if form else call.info.subresource,
+        manager=server_side.manager_of(call),
         dry_run=call.dry_run,
     )
     return reading.render(call, stored, warnings=warnings)

@@ -30,7 +30,7 @@ _PIECE = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A container, and the kubelet that runs it; `port` is 0 for a pod that has no node yet."""
+    """A pod or a container of it, and its kubelet; `port` is 0 for a pod that has no node yet."""
 
     namespace: str
     pod: str
@@ -40,7 +40,7 @@ class Place:
 
     def target(self, verb: str, query: str) -> str:
         """What to ask the kubelet for: `/exec/default/app1-1/echo?command=ls`."""
-        names = (self.namespace, self.pod, self.container)
+        names = filter(None, (self.namespace, self.pod, self.container))
         path = "/".join((verb, *map(urllib.parse.quote, names)))
         return f"/{path}?{query}" if query else f"/{path}"
 
@@ -162,13 +162,14 @@ class Talk:
         return event  # type: ignore[return-value]
 
 
-def find_place(objects: store.Store, call: Call) -> Place:
+def find_place(objects: store.Store, call: Call, *, whole_pod: bool = False) -> Place:
     """Which container a request about a pod means, and where it is. Raises ApiError."""
     name = call.info.name
     found = objects.get(call.kind.resource, call.namespace, name)
     if found is None:
         raise status.not_found(call.kind.resource, name)
-    container = choose_container(found.object, call.query.get("container", ""))
+    wanted = call.query.get("container", "")
+    container = "" if whole_pod else choose_container(found.object, wanted)
     node = found.object["spec"].get("nodeName", "")
     if not node:
         return Place(call.namespace, name, container)

@@ -4,7 +4,8 @@
     GET /exec/default/app1-1/echo?command=ls&output=1     what the kubelet is asked
 
 Clients until kubectl 1.30 ask with POST for SPDY, a protocol that is no longer used elsewhere; the
-kubelet says what it makes of that. The same goes for `attach` and `port-forward`.
+kubelet says what it makes of that. The same goes for `attach` and `port-forward`, where there is
+nothing to be asked beyond the pod.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ async def join(
     headers: Mapping[str, str],
 ) -> Response:
     """Raises ApiError."""
-    place = kubelets.find_place(objects, call)
+    forward = call.info.subresource == "portforward"
+    place = kubelets.find_place(objects, call, whole_pod=forward)
     if not place.port:
         raise status.bad_request(f"pod {call.info.name} does not have a host assigned")
     if "upgrade" not in headers:

@@ -14,6 +14,7 @@
     follow      reading a log that grows
     log_server  the port at which the API server asks for logs, and for programs to be run
     sessions    a program that is run beside a container's own: `kubectl exec`
+    forward     connections into a pod's network: `kubectl port-forward`
     state       what is remembered, so that a restarted podlet finds its pods again
     outbox      what is yet to be told to the API server
     echo        the program of the image labkit/echo

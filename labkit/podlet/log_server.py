@@ -2,6 +2,7 @@
 
     GET /containerLogs/default/app1-1/echo?follow=true&tailLines=5
     GET /exec/default/app1-1/echo?command=ls&output=1                see `sessions`
+    GET /portForward/default/app1-1                                  see `forward`
 
 Both ends prove who they are: the podlet by the node's certificate, the asker by one that the lab's
 authority has made out to the API server. Nobody else gets as far as a request. Every conversation
@@ -49,12 +50,14 @@ class LogServer:
         on: loop.Loop,
         find: Find,
         find_place: remotecommand.Find,
+        find_network: remotecommand.FindNetwork,
         bell: follow.Bell,
     ) -> None:
         self._options = given
         self._loop = on
         self._find = find
         self._find_place = find_place
+        self._find_network = find_network
         self._bell = bell
         self._seats = threading.BoundedSemaphore(TALKS_MAX)
 
@@ -99,10 +102,8 @@ class LogServer:
     def _answer(self, sock: ssl.SSLSocket) -> None:
         try:
             request = parse_request(read_head(sock))
-            if request.target.startswith("/exec/"):
-                self._exec(request, sock)
-            else:
-                self._show_log(request, sock)
+            answer = {"exec": self._exec, "portForward": self._forward, "attach": self._attach}
+            answer.get(request.target.split("/")[1], self._show_log)(request, sock)
         except FileNotFoundError:
             sock.sendall(render_refusal(404, "the log has been removed, with its pod"))
         except errors.ApiError as error:
@@ -133,6 +134,21 @@ class LogServer:
         from labkit.podlet import sessions  # seldom needed, and memory in every podlet
 
         sessions.serve(query, place, request.headers, sock)
+
+    def _forward(self, request: Request, sock: ssl.SSLSocket) -> None:
+        namespace, pod = remotecommand.parse_pod(request.target)
+        netns = self._ask_loop(lambda: self._find_network(namespace, pod))
+        _keep_alive(sock)
+        from labkit.podlet import forward  # as above
+
+        forward.serve(pod, netns, request.headers, sock)
+
+    def _attach(self, _: Request, __: ssl.SSLSocket) -> None:
+        raise logs.refused(
+            501,
+            "labkit's containers write straight into their logs, and nobody types into them: "
+            "`kubectl logs -f` shows what they say, `kubectl exec -it` runs a shell beside them",
+        )
 
     def _ask_loop(self, find: Callable[[], Found]) -> Found:
         """Call it on the loop's thread, which owns all that is known of pods."""

@@ -7,6 +7,7 @@ How it is run is in `sessions`, which is imported when somebody asks: it is memo
 
 from __future__ import annotations
 
+import pathlib
 import urllib.parse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -39,6 +40,18 @@ class Place:
 
 #: Finds the container that is meant, on the loop's thread. Raises ApiError.
 Find = Callable[[Query], Place]
+
+
+#: Finds a pod's network by namespace and name, on the loop's thread. Raises ApiError.
+FindNetwork = Callable[[str, str], pathlib.Path]
+
+
+def parse_pod(target: str) -> tuple[str, str]:
+    """Read `/portForward/NAMESPACE/POD`. Raises ApiError."""
+    words = [urllib.parse.unquote(word) for word in target.partition("?")[0].split("/")]
+    if len(words) != 4:
+        raise logs.refused(404, "404 page not found")
+    return words[2], words[3]
 
 
 def parse_query(target: str) -> Query:

@@ -57,7 +57,12 @@ class Podlet:
         self._bell = follow.Bell()
         self._worker = worker.Worker(given, self._loop, tell, self._bell.ring)
         self._log_server = log_server.LogServer(
-            given, self._loop, self._worker.find_log, self._worker.find_place, self._bell
+            given,
+            self._loop,
+            self._worker.find_log,
+            self._worker.find_place,
+            self._worker.find_network,
+            self._bell,
         )
         self._host = host.Host(given, self._loop, self._outbox, self._worker.take_api_service)
         self._pods = watch.Reflector(

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from typing import IO
 
 from labkit.model.resources import Object
-from labkit.podlet import channels, logs, remotecommand, runtime, terminal, websocket
+from labkit.podlet import channels, logs, messages, remotecommand, runtime, terminal, websocket
 
 #: No more is read from the client while this much still waits for the program to read it.
 _PENDING_MAX = 64 * 1024
@@ -40,14 +40,14 @@ def serve(
     """
     protocol = choose_protocol(headers)
     inside = plan_command(query, place)
-    client = channels.Channels(sock, headers, protocol)
+    client = messages.Messages(sock, headers, protocol)
     try:
         with Session(query, inside, place.env, client) as session:
             code = session.run()
     except websocket.ProtocolError:
         return
     if code is not None:
-        client.send(channels.ERROR, json.dumps(render_status(code)).encode())
+        client.send(channels.join(channels.ERROR, json.dumps(render_status(code)).encode()))
     client.close(_PATIENCE_S)
 
 
@@ -92,7 +92,7 @@ class Session:
         query: remotecommand.Query,
         inside: Sequence[str],
         env: Mapping[str, str],
-        client: channels.Channels,
+        client: messages.Messages,
     ) -> None:
         self._client = client
         self._pending = bytearray()
@@ -185,7 +185,7 @@ class Session:
         except OSError:
             piece = b""  # EIO: the last program has left the terminal
         if piece:
-            self._client.send(self._outputs[fd], piece)
+            self._client.send(channels.join(self._outputs[fd], piece))
             return True
         del self._outputs[fd]
         if fd != self._input:
@@ -193,7 +193,7 @@ class Session:
         return False
 
     def _take_from_client(self) -> None:
-        for channel, data in self._client.receive():
+        for channel, data in map(channels.split, self._client.receive()):
             if channel == channels.STDIN:
                 self._pending += data
             elif channel == channels.RESIZE and self._terminal >= 0:

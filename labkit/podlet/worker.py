@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import logging
+import pathlib
 import subprocess
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address
@@ -23,6 +24,7 @@ from labkit.podlet import (
     deeds,
     logs,
     loop,
+    network,
     options,
     pods,
     prober,
@@ -92,6 +94,13 @@ class Worker:
         spec = containers.spec_of(wanted, query.container)
         env = self._deeds.environment(wanted, pod, spec)
         return remotecommand.Place(run, env, spec.get("workingDir") or "/")
+
+    def find_network(self, namespace: str, name: str) -> pathlib.Path:
+        """Where the programs of a pod listen. Raises ApiError."""
+        _, pod = self._find(namespace, name)
+        if pod.address is None:
+            raise logs.refused(400, f'pod "{name}" has no network (yet, or any more)')
+        return network.NETNS_FOLDER / pod.netns
 
     def _find(self, namespace: str, name: str) -> tuple[Object, state.Pod]:
         """What a pod should be, and what it is. Raises ApiError."""

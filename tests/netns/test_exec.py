@@ -141,3 +141,15 @@ def test_what_cannot_be_is_refused_in_words() -> None:
         token = node.token_of("system:node:node1")
         told = refused(node, "--token", token, "exec", "web", "--", "true")
         assert 'cannot create resource "pods/exec"' in told
+
+
+@isolated
+def test_nobody_is_attached_to_what_writes_into_a_file() -> None:
+    with podlet_node.running() as node:
+        node.create_pod("a", **SLEEPER)
+        node.wait_ready("a")
+        told = refused(node, "attach", "a")
+        assert "unable to upgrade connection: labkit's containers write straight" in told
+        words = ("run", "once", "--image=labkit/host", "--restart=Never", "--rm", "-i")
+        status, printed, complaint = ended(node, *words, "--command", "--", "echo", "hello")
+        assert (status, printed) == (0, 'hello\npod "once" deleted\n'), complaint

@@ -1,21 +1,27 @@
 """The objects: one SQLite file, and the same objects in memory.
 
 Every write goes to the file first, in a transaction of its own, then to memory, then to the history
-that feeds the watches. Reads never touch the file. A write-ahead log with `synchronous=NORMAL`
-keeps every acknowledged write when the process is killed, and only a power cut can take the last
-few; it makes a write so short (tens of microseconds, no fsync) that it happens right in the event
-loop. So there is one thread, no lock, and whatever a caller does between two awaits is atomic:
-read, compare and write without one, and of two concurrent writers the second always sees what the
-first wrote.
+that feeds the watches. Reads never touch the file. A write is so short (tens of microseconds, no
+fsync) that it happens right in the event loop. So there is one thread, no lock, and whatever a
+caller does between two awaits is atomic: read, compare and write without one, and of two concurrent
+writers the second always sees what the first wrote.
 
-The schema, version 1 (`PRAGMA user_version`):
+What an acknowledged write survives, with a write-ahead log and `synchronous=NORMAL`:
 
-    objects   resource ("services", "deployments.apps"), namespace, name, revision, body (JSON)
-    revision  one row: the revision of the last write, a deletion's included
+    the process is killed      everything: the kernel has the log already
+    the machine loses power    all but the last few, which the kernel had not brought to the disk;
+                               the file is whole, as it was a moment ago. Revisions then begin again
+                               below some that clients have seen: their watches get a 410, and list.
+    the disk is full           the write is refused with a 500 that says so, and nothing changes;
+                               reads go on, and so do writes as soon as there is room
+
+The file belongs to one process: SQLite's lock on it is kept as long as it is open. The schema is in
+`labkit.apiserver.migrations`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 from collections import defaultdict
@@ -25,24 +31,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from labkit import errors
-from labkit.apiserver import status, watching
+from labkit.apiserver import migrations, status, watching
 from labkit.model import resources
 
 FILE_NAME = "state.sqlite3"
-SCHEMA_VERSION = 1
 #: Changes kept for each resource. A watcher of a lab is seldom more than a few behind.
 WATCH_HISTORY = 1000
-
-_SCHEMA = """
-CREATE TABLE objects (
-    resource TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL,
-    revision INTEGER NOT NULL, body TEXT NOT NULL,
-    PRIMARY KEY (resource, namespace, name)
-) WITHOUT ROWID;
-CREATE TABLE revision (value INTEGER NOT NULL);
-INSERT INTO revision VALUES (1);
-PRAGMA user_version = 1;
-"""
+#: How long a server that takes over waits for its predecessor's end.
+LOCK_S = 2.0
 
 Key = tuple[str, str]
 Observer = Callable[[watching.Change], None]
@@ -67,11 +63,13 @@ class Store:
     def __enter__(self) -> Self:
         try:
             self._open()
-        except sqlite3.Error as error:
+        except migrations.TooNew as error:
             raise errors.LabkitError(
-                f"the store {self._path} cannot be used: {error}",
-                hint="look at the file's owner, and at the room on its disk",
+                f"the store {self._path} was written by a newer labkit: {error}",
+                hint=f"use that labkit, or move {self._path}* away to begin anew",
             ) from error
+        except (sqlite3.DatabaseError, ValueError, TypeError) as error:
+            raise _explain(error, self._path) from error
         return self
 
     def __exit__(
@@ -84,10 +82,20 @@ class Store:
 
     def _open(self) -> None:
         # None: no transaction but those that this module begins.
-        self._database = sqlite3.connect(self._path, isolation_level=None)
+        self._database = sqlite3.connect(self._path, isolation_level=None, timeout=LOCK_S)
+        with contextlib.ExitStack() as failing:
+            failing.callback(self._database.close)
+            self._load()
+            failing.pop_all()
+
+    def _load(self) -> None:
+        self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = NORMAL")
-        self._migrate()
+        migrations.migrate(self._database)
+        (found,) = self._database.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            raise sqlite3.DatabaseError(found)
         (self.revision,) = self._database.execute("SELECT value FROM revision").fetchone()
         self._opened_at = self.revision
         rows = self._database.execute(
@@ -96,15 +104,6 @@ class Store:
         for resource, namespace, name, revision, body in rows:
             stored = watching.keep(json.loads(body), body.encode(), revision)
             self._objects[resource][namespace, name] = stored
-
-    def _migrate(self) -> None:
-        (version,) = self._database.execute("PRAGMA user_version").fetchone()
-        if version > SCHEMA_VERSION:
-            raise sqlite3.DatabaseError(
-                f"it was written by a newer labkit (schema {version}, known: {SCHEMA_VERSION})"
-            )
-        if version == 0:
-            self._database.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
 
     def get(
         self, resource: resources.Resource, namespace: str, name: str
@@ -194,6 +193,17 @@ class Store:
         self.history(resource).append(change)
         for observer in self._observers[status.qualified(resource)]:
             observer(change)
+
+
+def _explain(error: Exception, path: str) -> errors.LabkitError:
+    """What is wrong with the file, and what to do."""
+    if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
+        hint = "another API server uses it: `fuser` tells which; or choose another --data-dir"
+    elif isinstance(error, sqlite3.OperationalError):
+        hint = "look at the file's owner, and at the room on its disk"
+    else:
+        hint = f"it is damaged: put a copy in its place, or move {path}* away to begin anew"
+    return errors.LabkitError(f"the store {path} cannot be used: {error}", hint=hint)
 
 
 def _key(obj: resources.Object) -> Key:

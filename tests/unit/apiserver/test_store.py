@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from labkit import errors
-from labkit.apiserver import store, watching
+from labkit.apiserver import migrations, store, watching
 from labkit.model import resources
 
 POD = resources.PODS
@@ -80,21 +78,134 @@ def test_a_write_that_fails_leaves_everything_as_it_was(tmp_path: Path) -> None:
         assert objects.history(POD).since(before) == []
 
 
-def test_a_store_of_a_newer_labkit_is_not_touched(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / store.FILE_NAME) as database:
-        database.execute("PRAGMA user_version = 99")
-    database.close()
-    with (
-        pytest.raises(errors.LabkitError, match="written by a newer labkit"),
-        store.Store(tmp_path),
-    ):
+def refuse_open(folder: Path) -> errors.LabkitError:
+    with pytest.raises(errors.LabkitError) as caught, store.Store(folder):
         pass
+    return caught.value
 
 
-def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
-    (tmp_path / store.FILE_NAME).write_text("nothing of the sort" * 100)
-    with pytest.raises(errors.LabkitError, match="cannot be used"), store.Store(tmp_path):
-        pass
+def test_writes_go_on_when_there_is_room_again(tmp_path: Path) -> None:
+    with store.Store(tmp_path) as objects:
+        (pages,) = objects._database.execute("PRAGMA page_count").fetchone()
+        objects._database.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(errors.ApiError, match="disk is full"):
+            objects.put(POD, obj("a") | {"spec": {"text": "x" * 100_000}})
+        objects._database.execute("PRAGMA max_page_count = 100000")
+        objects.put(POD, obj("b"))
+    with store.Store(tmp_path) as risen:
+        assert [stored.name for stored in risen.list(POD)] == ["b"]
+
+
+class TestFiles:
+    """Files that are not as this process would have written them."""
+
+    def write(self, folder: Path) -> Path:
+        with store.Store(folder) as objects:
+            for value in range(300):
+                objects.put(POD, obj(f"p{value}", value))
+        return folder / store.FILE_NAME
+
+    def test_of_a_newer_labkit(self, tmp_path: Path) -> None:
+        file = self.write(tmp_path)
+        with contextlib.closing(sqlite3.connect(file)) as database:
+            database.execute("PRAGMA user_version = 99")
+        before = file.read_bytes()
+        refusal = refuse_open(tmp_path)
+        assert "was written by a newer labkit: its schema is version 99" in str(refusal)
+        assert f"move {file}* away" in refusal.hint
+        assert file.read_bytes() == before
+
+    def test_no_database_at_all(self, tmp_path: Path) -> None:
+        (tmp_path / store.FILE_NAME).write_text("nothing of the sort" * 100)
+        refusal = refuse_open(tmp_path)
+        assert "file is not a database" in str(refusal)
+        assert "move" in refusal.hint
+
+    def test_damaged_in_the_middle(self, tmp_path: Path) -> None:
+        file = self.write(tmp_path)
+        whole = bytearray(file.read_bytes())
+        whole[4096 * 3 : 4096 * 6] = b"\xff" * (4096 * 3)
+        file.write_bytes(whole)
+        refusal = refuse_open(tmp_path)
+        assert f"the store {file} cannot be used" in str(refusal)
+        assert "it is damaged" in refusal.hint
+
+    def test_cut_short(self, tmp_path: Path) -> None:
+        file = self.write(tmp_path)
+        file.write_bytes(file.read_bytes()[:8192])
+        assert "it is damaged" in refuse_open(tmp_path).hint
+
+    @pytest.mark.parametrize(
+        "statement", ["UPDATE objects SET body = '{' WHERE name = 'p7'", "DELETE FROM revision"]
+    )
+    def test_with_rows_that_mean_nothing(self, tmp_path: Path, statement: str) -> None:
+        file = self.write(tmp_path)
+        with contextlib.closing(sqlite3.connect(file)) as database, database:
+            database.execute(statement)
+        assert "it is damaged" in refuse_open(tmp_path).hint
+
+    def test_in_use(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(store, "LOCK_S", 0.01)
+        with store.Store(tmp_path) as first:
+            first.put(POD, obj("a"))
+            refusal = refuse_open(tmp_path)
+        assert "another API server uses it" in refusal.hint
+        with store.Store(tmp_path) as second:
+            assert second.get(POD, "default", "a")
+
+    def test_in_no_folder(self, tmp_path: Path) -> None:
+        assert "owner" in refuse_open(tmp_path / "none").hint
+
+
+class TestMigrations:
+    #: A step that a later labkit might take.
+    STEP = "ALTER TABLE objects ADD COLUMN size INTEGER; UPDATE objects SET size = length(body)"
+
+    def old(self, folder: Path) -> sqlite3.Connection:
+        with store.Store(folder) as objects:
+            objects.put(POD, obj("a", 1))
+        return sqlite3.connect(folder / store.FILE_NAME, isolation_level=None)
+
+    def version(self, database: sqlite3.Connection) -> int:
+        return int(database.execute("PRAGMA user_version").fetchone()[0])
+
+    def test_a_new_file_takes_all_steps(self) -> None:
+        with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as database:
+            migrations.migrate(database, (*migrations.STEPS, self.STEP))
+            assert self.version(database) == len(migrations.STEPS) + 1
+            assert database.execute("SELECT size FROM objects").fetchall() == []
+
+    def test_an_old_file_keeps_its_objects(self, tmp_path: Path) -> None:
+        with contextlib.closing(self.old(tmp_path)) as database:
+            for _ in range(2):  # the second time there is nothing to do
+                migrations.migrate(database, (*migrations.STEPS, self.STEP))
+            assert self.version(database) == 2
+            ((name, body, size),) = database.execute("SELECT name, body, size FROM objects")
+            assert (name, size) == ("a", len(body))
+
+    def test_a_step_that_fails_leaves_the_file_as_it_was(self, tmp_path: Path) -> None:
+        with contextlib.closing(self.old(tmp_path)) as database:
+            broken = f"{self.STEP}; INSERT INTO nowhere VALUES (1)"
+            with pytest.raises(sqlite3.OperationalError, match="nowhere"):
+                migrations.migrate(database, (*migrations.STEPS, broken))
+            assert self.version(database) == 1
+        with store.Store(tmp_path) as objects:
+            assert [stored.name for stored in objects.list(POD)] == ["a"]
+
+    def test_the_first_step_is_never_changed(self) -> None:
+        """Files of version 1 exist: they were made by exactly this."""
+        with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as database:
+            migrations.migrate(database, migrations.STEPS[:1])
+            rows = database.execute("SELECT name FROM sqlite_schema ORDER BY name").fetchall()
+            assert [name for (name,) in rows] == ["objects", "revision"]
+            columns = database.execute("SELECT name FROM pragma_table_info('objects')").fetchall()
+            assert [name for (name,) in columns] == [
+                "resource",
+                "namespace",
+                "name",
+                "revision",
+                "body",
+            ]
 
 
 def test_observers_see_every_write() -> None:
@@ -162,53 +273,3 @@ def test_a_selector_turns_changes_into_comings_and_goings(
         (change,) = objects.history(POD).since(objects.revision - 1)
     result = watching.seen_through(change, is_one)
     assert (result[0] if result else None) == seen
-
-
-class Watching(RuleBasedStateMachine):
-    """After any mixture of writes and reads a watcher has the store's own state, or a 410."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.objects = store.Store(None, watch_history=4).__enter__()
-        self.cursor = self.objects.revision
-        self.seen: dict[str, int] = {}
-
-    @rule(name=st.sampled_from("abc"), value=st.integers(0, 9))
-    def write(self, name: str, value: int) -> None:
-        self.objects.put(POD, obj(name, value))
-
-    @rule(name=st.sampled_from("abc"))
-    def delete(self, name: str) -> None:
-        found = self.objects.get(POD, "default", name)
-        if found:
-            self.objects.remove(POD, found)
-
-    @rule()
-    def follow(self) -> None:
-        try:
-            changes = self.objects.history(POD).since(self.cursor)
-        except errors.Gone:
-            self.seen = {s.name: s.object["spec"]["value"] for s in self.objects.list(POD)}
-            self.cursor = self.objects.revision
-            return
-        for change in changes:
-            assert change.revision > self.cursor
-            self.cursor = change.revision
-            if change.type == "DELETED":
-                del self.seen[change.after.name]
-            else:
-                assert (change.type == "MODIFIED") == (change.after.name in self.seen)
-                self.seen[change.after.name] = change.after.object["spec"]["value"]
-        assert self.seen == {s.name: s.object["spec"]["value"] for s in self.objects.list(POD)}
-
-    @invariant()
-    def revisions_are_unique(self) -> None:
-        revisions = [stored.revision for stored in self.objects.list(POD)]
-        assert len(revisions) == len(set(revisions))
-
-    def teardown(self) -> None:
-        self.objects.__exit__(None, None, None)
-
-
-TestWatching = Watching.TestCase
-TestWatching.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)

@@ -20,6 +20,7 @@ from labkit.model import resources
 #: By this name kubectl applies; the server helps it over from its older, client-side apply.
 KUBECTL = "kubectl"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_METADATA = fields.field_step("metadata")
 #: Owns everything in an object whose managers nobody had noted before.
 _BEFORE = "before-first-apply"
 
@@ -95,8 +96,10 @@ def _apply(
     known = {**known, me.identity: entries.Entry(me, owned, last.time if last else "")}
     merged = merging.merge(live, wanted.manifest, struct)
     if last:
-        anybodys = contents.with_structs(entries.everything(known), struct)
-        gone = fields.difference(contents.with_structs(last.fields, struct), anybodys)
+        # The metadata itself stays: the name in it is nobody's.
+        owned_now = fields.union(entries.everything(known), {_METADATA: fields.LEAF})
+        anybodys = contents.with_containers(owned_now, struct)
+        gone = fields.difference(contents.with_containers(last.fields, struct), anybodys)
         merged = merging.remove(merged, gone, struct)
     found = contents.compare(live, merged, struct)
     updating.leave_out(found, wanted.kind, wanted.subresource)

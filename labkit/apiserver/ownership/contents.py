@@ -131,12 +131,12 @@ def _pairs(
         yield step, had, None, inner
 
 
-def with_structs(owned: Fields, struct: str) -> Fields:
-    """The set together with the structs around its fields: these go when nobody owns any."""
-    return _with_structs(owned, topology.of_object(struct))
+def with_containers(owned: Fields, struct: str) -> Fields:
+    """The set with all struct fields that lead to its own: they go when nobody owns any below."""
+    return _with_containers(owned, topology.of_object(struct))
 
 
-def _with_structs(node: Fields, kind: topology.Type) -> Fields:
+def _with_containers(node: Fields, kind: topology.Type) -> Fields:
     steps = dict(kind.members.values()) if kind.form == "struct" else {}
     found: Fields = {}
     for step, below in node.items():
@@ -144,6 +144,6 @@ def _with_structs(node: Fields, kind: topology.Type) -> Fields:
         if not below or inner.form in ("whole", "set"):
             found[step] = below
             continue
-        deeper = _with_structs(below, inner)
-        found[step] = _with_itself(deeper) if inner.form == "struct" else deeper
+        deeper = _with_containers(below, inner)
+        found[step] = _with_itself(deeper) if kind.form == "struct" else deeper
     return found

@@ -6,12 +6,19 @@ import argparse
 import gc
 import ipaddress
 import logging
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from labkit import errors
 from labkit.apiserver import allocation, store
+from labkit.apiserver.controllers import pool
+
+if TYPE_CHECKING:
+    from labkit.apiserver import serve
+    from labkit.apiserver.controllers import loops
 
 
 def parse_args(argv: Sequence[str]) -> argparse.Namespace:
@@ -59,6 +66,20 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
         metavar="N",
         help="changes of each kind that a watch can ask for again [%(default)s]",
     )
+    add(
+        "--node-monitor-grace-period",
+        type=parse_duration,
+        default="40s",
+        metavar="DURATION",
+        help="a node that is silent for so long is not ready [%(default)s]",
+    )
+    add("--root-ca-file", type=Path, help="for kube-root-ca.crt in every namespace, PEM")
+    add(
+        "--load-balancer-ip-range",
+        type=pool.parse_pool,
+        metavar="FIRST-LAST",
+        help="addresses for Services of type LoadBalancer; none: they wait for somebody else",
+    )
     add("-v", "--v", type=int, default=0, metavar="LEVEL", help="2 and more: log in detail")
     return parser.parse_args(argv)
 
@@ -74,6 +95,30 @@ def parse_port_range(text: str) -> tuple[int, int]:
     if not 0 < low <= high < 65536:
         raise ValueError(text)
     return low, high
+
+
+def parse_duration(text: str) -> float:
+    """Seconds in a duration of Go's form. Raises ValueError.
+
+    >>> parse_duration("1m30s"), parse_duration("500ms")
+    (90.0, 0.5)
+    """
+    units = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|[hms])", text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError(text)
+    return sum(float(number) * units[unit] for number, unit in parts)
+
+
+def _settings(args: argparse.Namespace) -> loops.Settings:
+    """Raises ConfigError for a file that cannot be read."""
+    from labkit.apiserver.controllers import loops
+
+    try:
+        root_ca = args.root_ca_file.read_text() if args.root_ca_file else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise errors.ConfigError(f"--root-ca-file {args.root_ca_file}: {error}") from error
+    return loops.Settings(args.node_monitor_grace_period, root_ca, args.load_balancer_ip_range)
 
 
 def _kubelet_client(args: argparse.Namespace) -> tuple[Path, Path] | None:
@@ -93,7 +138,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     # Code and tables live as long as the process: no collection ever has to look at them.
     gc.freeze()
-    options = serve.Options(
+    try:
+        serve.run(_options(args))
+    except errors.LabkitError as error:
+        hint = f"\n  try: {error.hint}" if error.hint else ""
+        sys.stderr.write(f"kube-apiserver: {error}{hint}\n")
+        return error.exit_code
+    return 0
+
+
+def _options(args: argparse.Namespace) -> serve.Options:
+    """Raises ConfigError."""
+    from labkit.apiserver import serve
+
+    return serve.Options(
         bind_address=args.bind_address,
         port=args.secure_port,
         certificate=args.tls_cert_file,
@@ -106,11 +164,5 @@ def main(argv: Sequence[str] | None = None) -> int:
         advertise_address=args.advertise_address,
         data_dir=args.data_dir,
         watch_history=args.watch_history,
+        controllers=_settings(args),
     )
-    try:
-        serve.run(options)
-    except errors.LabkitError as error:
-        hint = f"\n  try: {error.hint}" if error.hint else ""
-        sys.stderr.write(f"kube-apiserver: {error}{hint}\n")
-        return error.exit_code
-    return 0

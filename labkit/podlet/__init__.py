@@ -6,6 +6,7 @@
     status      what the API is told about a pod (pure)
     node        what the API is told about the node
     lease       the heartbeat
+    announce    the addresses of load balancers for which this node answers
     network     the bridge, a pod's wire to it, the routes to other nodes' pods
     runtime     a container: a process in the pod's namespaces
     images      the built-in images, and what cannot be run here

@@ -1,6 +1,6 @@
 """`--cleanup`: afterwards the node is as if the podlet had never run. Only what is marked goes.
 
-The marks: the records in the run folder, the alias of a pod's wire, the protocol number of a route,
+The marks: the records in the run folder, the alias of a pod's wire, the protocol numbers of routes,
 and the bridge's name, which is ours on a node of ours.
 """
 
@@ -12,7 +12,7 @@ import os
 import select
 import signal
 
-from labkit.podlet import logs, network, options, routes, runtime, state
+from labkit.podlet import announce, logs, network, options, routes, runtime, state
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +36,7 @@ def clean(given: options.Options) -> None:
         log.info("removed the pod %s", netns)
     state.forget_all(given.state_dir)
     routes.ensure({})
+    announce.ensure((), given.address)
     network.remove_node()
 
 

@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping
 
 from labkit import errors
 from labkit.client import http, watch
-from labkit.model import resources
+from labkit.model import kubelet, resources
 from labkit.model.resources import Object
-from labkit.podlet import lease, loop, network, node, options, outbox, routes, status
+from labkit.podlet import announce, lease, loop, network, node, options, outbox, routes, status
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +42,7 @@ class Host:
         self._take_api_service = take_api_service
         self._nodes: dict[str, Object] = {}
         self._routes: dict[str, str] | None = None
+        self._announced: tuple[str, ...] | None = None
         self._trouble = ""
         self._status: Object = {}
         self._in_step = False
@@ -75,6 +76,7 @@ class Host:
         own = self._nodes.get(self._options.name)
         if own is not None:
             self._correct(own)
+            self._ensure_announced()
         elif was_there:
             self._register_again()
         self._ensure_routes()
@@ -116,6 +118,18 @@ class Host:
             log.warning("routes to other nodes' pods: %s; trying again", error)
             self._loop.at("routes", self._loop.now() + RETRY_S, self._ensure_routes)
 
+    def _ensure_announced(self) -> None:
+        own = self._nodes.get(self._options.name, {"metadata": {}})
+        wanted = kubelet.parse_announced(own["metadata"].get("annotations"))
+        if wanted == self._announced:
+            return
+        try:
+            announce.ensure(wanted, self._options.address)
+            self._announced = wanted
+        except _FAILURES as error:
+            log.warning("the addresses of load balancers: %s; trying again", error)
+            self._loop.at("announced", self._loop.now() + RETRY_S, self._ensure_announced)
+
     def _render(self) -> Object:
         ours = node.render(self._options, trouble=self._trouble, before=self._status)
         self._status = ours["status"]
@@ -147,9 +161,10 @@ class Host:
 
 def _essence(obj: Object) -> Object:
     """What is needed of a Node: the rest need not be kept in memory."""
-    state = obj.get("status", {})
+    meta, state = obj["metadata"], obj.get("status", {})
+    noted = (meta.get("annotations") or {}).get(kubelet.ANNOUNCED, "")
     return {
-        "metadata": {"name": obj["metadata"]["name"]},
+        "metadata": {"name": meta["name"], "annotations": {kubelet.ANNOUNCED: noted}},
         "spec": {"podCIDR": obj.get("spec", {}).get("podCIDR", "")},
         "status": {each: state.get(each) or [] for each in ("addresses", "conditions")},
     }

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
 from labkit.apiserver import bootstrap, registry
@@ -17,13 +18,16 @@ from labkit.apiserver.controllers import (
     eviction,
     expiry,
     garbage,
+    load_balancers,
     namespaces,
     nodes,
     orphans,
     replicasets,
+    root_ca,
     scheduler,
     serviceaccounts,
 )
+from labkit.apiserver.controllers.pool import Pool
 
 logger = logging.getLogger(__name__)
 
@@ -36,15 +40,30 @@ class Controller(Protocol):
         """Work for ever."""
 
 
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What controllers can be told."""
+
+    #: After so long a silence a node is lost.
+    node_grace_s: float = nodes.GRACE_S
+    #: The certificate of the authority that every namespace gets, PEM; none without it.
+    root_ca: str = ""
+    #: The addresses of load balancers; without it that is somebody else's business.
+    pool: Pool | None = None
+
+
 @contextlib.asynccontextmanager
-async def running(objects: registry.Registry, api: bootstrap.ApiAddress) -> AsyncIterator[None]:
+async def running(
+    objects: registry.Registry, api: bootstrap.ApiAddress, settings: Settings | None = None
+) -> AsyncIterator[None]:
     """All controllers run within this block."""
-    controllers: tuple[Controller, ...] = (
+    given = settings or Settings()
+    controllers: list[Controller] = [
         api_service.Controller(objects, api),
         endpoints.Controller(objects),
         endpointslices.Controller(objects),
         scheduler.Controller(objects),
-        nodes.Controller(objects),
+        nodes.Controller(objects, given.node_grace_s),
         eviction.Controller(objects),
         orphans.Controller(objects),
         namespaces.Controller(objects),
@@ -53,7 +72,11 @@ async def running(objects: registry.Registry, api: bootstrap.ApiAddress) -> Asyn
         deployments.Controller(objects),
         replicasets.Controller(objects),
         garbage.Controller(objects),
-    )
+    ]
+    if given.root_ca:
+        controllers.append(root_ca.Controller(objects, given.root_ca))
+    if given.pool:
+        controllers.append(load_balancers.Controller(objects, given.pool))
     async with kept_running(controllers):
         yield
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 from labkit.apiserver import validation
 from labkit.model import resources
 
@@ -29,6 +31,7 @@ def validate(service: resources.Object, report: validation.Report) -> None:
     _validate_distinct(ports, report)
     validation.check_labels(report, "spec.selector", spec.get("selector") or {})
     _validate_policies(spec, report)
+    _validate_balancer(spec, report)
     for index, address in enumerate(spec.get("externalIPs") or []):
         report.check(f"spec.externalIPs[{index}]", address, validation.ip_address(address))
 
@@ -134,6 +137,25 @@ def _validate_policies(spec: resources.Object, report: validation.Report) -> Non
         report.invalid("spec.externalTrafficPolicy", spec["externalTrafficPolicy"], detail)
 
 
+def _validate_balancer(spec: resources.Object, report: validation.Report) -> None:
+    """What only a load balancer has."""
+    own = ("allocateLoadBalancerNodePorts", "loadBalancerClass", "loadBalancerSourceRanges")
+    for field in own:
+        if spec["type"] != "LoadBalancer" and spec.get(field) is not None:
+            detail = "may only be used when `type` is 'LoadBalancer'"
+            report.forbidden(f"spec.{field}", detail)
+    if address := spec.get("loadBalancerIP"):
+        report.check("spec.loadBalancerIP", address, validation.ip_address(address))
+    if name := spec.get("loadBalancerClass"):
+        report.check("spec.loadBalancerClass", name, validation.qualified_name(name))
+    for index, text in enumerate(spec.get("loadBalancerSourceRanges") or []):
+        try:
+            ipaddress.ip_network(text.strip(), strict=False)
+        except ValueError:
+            detail = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
+            report.invalid(f"spec.loadBalancerSourceRanges[{index}]", text, detail)
+
+
 def validate_update(
     new: resources.Object, old: resources.Object, report: validation.Report
 ) -> None:
@@ -143,3 +165,6 @@ def validate_update(
     types = (new["spec"]["type"], old["spec"]["type"])
     if held and "ExternalName" not in types and wanted[:1] != held[:1]:
         report.invalid("spec.clusterIPs[0]", wanted, "may not change once set")
+    classes = [spec.get("loadBalancerClass") for spec in (new["spec"], old["spec"])]
+    if types == ("LoadBalancer", "LoadBalancer") and classes[0] != classes[1]:
+        report.invalid("spec.loadBalancerClass", classes[0], "may not change once set")

@@ -34,6 +34,9 @@ def default(service: resources.Object) -> None:
         spec.setdefault("externalTrafficPolicy", "Cluster")
     if spec["type"] == "LoadBalancer":
         spec.setdefault("allocateLoadBalancerNodePorts", True)
+        for each in service.get("status", {}).get("loadBalancer", {}).get("ingress") or []:
+            if each.get("ip"):
+                each.setdefault("ipMode", "VIP")
 
 
 def _default_affinity(spec: resources.Object) -> None:
@@ -119,6 +122,8 @@ def _settle_policies(spec: resources.Object, held: resources.Object) -> None:
         spec.pop("externalTrafficPolicy", None)
     if spec["type"] != "LoadBalancer" and held["type"] == "LoadBalancer":
         spec.pop("allocateLoadBalancerNodePorts", None)
+        if spec.get("loadBalancerClass") == held.get("loadBalancerClass"):
+            spec.pop("loadBalancerClass", None)
 
 
 def fields(service: resources.Object) -> dict[str, str]:

@@ -61,7 +61,10 @@ class TestServices:
             " --kubelet-client-certificate=/etc/labkit/pki/kubelet-client.crt"
             " --kubelet-client-key=/etc/labkit/pki/kubelet-client.key"
             " --service-cluster-ip-range=10.96.0.0/16 --service-node-port-range=30000-32767"
-            " --advertise-address=192.168.56.10 --data-dir=/var/lib/labkit/apiserver"
+            " --advertise-address=192.168.56.10"
+            " --root-ca-file=/etc/labkit/pki/ca.crt"
+            " --load-balancer-ip-range=192.168.56.200-192.168.56.239"
+            " --data-dir=/var/lib/labkit/apiserver"
         )
         assert shlex.join(proxy.argv) == (
             f"{start}/kube-proxy.pyz --kubeconfig=/etc/labkit/kube-proxy.kubeconfig"
@@ -73,8 +76,9 @@ class TestServices:
             " --hostname-override=control --node-ip=192.168.56.10 --pod-cidr=10.244.0.0/24"
             " --client-ca-file=/etc/labkit/pki/ca.crt --tls-cert-file=/etc/labkit/pki/kubelet.crt"
             " --tls-private-key-file=/etc/labkit/pki/kubelet.key"
-            " --register-node-labels=node-role.kubernetes.io/control-plane= "
-            "--register-with-taints=node-role.kubernetes.io/control-plane=:NoSchedule"
+            " --register-node-labels=node-role.kubernetes.io/control-plane=,"
+            "node.kubernetes.io/exclude-from-external-load-balancers="
+            " --register-with-taints=node-role.kubernetes.io/control-plane=:NoSchedule"
         )
         assert not any("taint" in word for word in planned["node1"][1].argv)
 

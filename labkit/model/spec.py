@@ -3,7 +3,8 @@
 Three networks, none of which overlaps another:
 
     machines   192.168.56.0/24   control .10, workers .11 and up, the outside machine .100;
-                                 .1 is the learner's own machine, as on a host-only network
+                                 .1 is the learner's own machine, as on a host-only network;
+                                 .200 to .239 are for Services of type LoadBalancer
     pods       10.244.0.0/16     a /24 for each node: 10.244.0.0/24 for control, then .1, .2, ...
     Services   10.96.0.0/16      no machine has these addresses; only rules know them
 
@@ -106,6 +107,11 @@ class LabSpec:
     def api_service_address(self) -> IPv4Address:
         """The clusterIP of `default/kubernetes`: always the first of the Service network."""
         return self.service_network[1]
+
+    @property
+    def load_balancers(self) -> tuple[IPv4Address, IPv4Address]:
+        """The first and the last address for Services of type LoadBalancer. No machine has one."""
+        return self.machine_network[200], self.machine_network[239]
 
     def node(self, name: str) -> NodeSpec:
         """Raises NothingMatched for a name that no machine of this lab has."""

@@ -2,7 +2,7 @@
 
     path -> RequestInfo -> authentication (401) -> authorisation (403) -> kind (404) -> verb
 
-What is not about a resource (health, version, discovery, OpenAPI) is a small table of paths.
+What is not about a resource (health, version, discovery, OpenAPI) is in `documents`.
 Refusals come up as `errors.ApiError` and become a Status here, and nowhere else.
 """
 
@@ -23,12 +23,12 @@ from labkit import errors
 from labkit.apiserver import (
     authn,
     authz,
-    discovery,
+    compression,
+    documents,
     kinds,
     kubelets,
     logs,
     media,
-    openapi,
     reading,
     registry,
     remotecommand,
@@ -45,7 +45,8 @@ logger = logging.getLogger(__name__)
 #: As kube-apiserver's: nobody writes an object of 3 MiB by hand.
 MAX_BODY_BYTES = 3 * 1024 * 1024
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-_HEALTH = ("/healthz", "/livez", "/readyz")
+#: As kube-apiserver's: nobody in between may keep what one user was told.
+_PRIVATE = {"cache-control": "no-cache, private"}
 
 Verb = Callable[[registry.Registry, Call], Answer | Stream]
 
@@ -100,8 +101,9 @@ class Api:
         info = request_info.parse_request(request.method, path, query)
         user = self._authenticate(request, path)
         self._authorize(user, info)
+        encodings = request.headers.get("accept-encoding", "")
         if not info.plural:
-            return self._answer_path(request, path.rstrip("/"))
+            return _response(documents.find(_question(request, self._address)), encodings)
         call = Call(
             info,
             _find_kind(info),
@@ -113,12 +115,12 @@ class Api:
             request.headers.get("user-agent", ""),
         )
         if info.resource == "pods/log":
-            return _response(await logs.read(self._nodes, self._objects.store, call))
+            return _response(await logs.read(self._nodes, self._objects.store, call), encodings)
         if info.resource in remotecommand.RESOURCES:
             return await remotecommand.join(
                 self._nodes, self._objects.store, call, request.method, request.headers
             )
-        return _response(_VERBS[info.verb](self._objects, call))
+        return _response(_VERBS[info.verb](self._objects, call), encodings)
 
     def _authenticate(self, request: Request, path: str) -> authn.User:
         certificate = request.scope.get("state", {}).get("certificate_user")
@@ -138,56 +140,13 @@ class Api:
         resource = resources.Resource("", info.plural, info.group)
         raise status.forbidden(resource, info.name, verdict.why or authz.explain_denial(user, info))
 
-    def _answer_path(self, request: Request, path: str) -> Response:
-        """Health, version, discovery, OpenAPI."""
-        if request.method not in ("GET", "HEAD"):
-            raise status.method_not_allowed()
-        if path.startswith(_HEALTH):
-            return Response("ok", media_type="text/plain")
-        if path == "/version":
-            return _json(discovery.version())
-        if path.startswith("/openapi/"):
-            return _openapi(path, request.headers.get("accept", ""))
-        return self._discover(path, request.headers.get("accept", ""))
 
-    def _discover(self, path: str, accept: str) -> Response:
-        parts = path.strip("/").split("/")
-        if parts in (["api"], ["apis"]):
-            wanted = media.parse_accept(accept, discovery.AGGREGATED)
-            core = parts == ["api"]
-            if wanted.shape:
-                document = discovery.aggregated(core=core, form=wanted.version)
-                kind = (
-                    f"application/json;g=apidiscovery.k8s.io;v={wanted.version};as={wanted.shape}"
-                )
-                return Response(encode(document), media_type=kind)
-            return _json(discovery.api_versions(self._address) if core else discovery.api_groups())
-        media.parse_accept(accept, {})
-        group, version = ("", parts[1:]) if parts[0] == "api" else (parts[1:2], parts[2:])
-        return _json(_discover_group("".join(group), "".join(version)))
-
-
-def _discover_group(group: str, version: str) -> resources.Object:
-    """/api/v1, /apis/GROUP or /apis/GROUP/VERSION."""
-    known = kinds.group_versions()
-    if (group, version) in known:
-        return discovery.api_resources(group, version)
-    if group and not version and group in dict(known):
-        group_of = discovery.api_group(group)
-        return {"kind": "APIGroup", "apiVersion": "v1", **group_of}
-    raise status.no_such_path()
-
-
-def _openapi(path: str, accept: str) -> Response:
-    media.parse_accept(accept, {})
-    if path == "/openapi/v2":
-        return Response(openapi.render_v2(), media_type=media.JSON)
-    if path == "/openapi/v3":
-        return Response(openapi.render_index(), media_type=media.JSON)
-    for group, version in kinds.group_versions():
-        if path == f"/openapi/v3/{openapi.prefix_of(group, version)}":
-            return Response(openapi.render_v3(group, version), media_type=media.JSON)
-    raise status.no_such_path()
+def _question(request: Request, address: str) -> documents.Question:
+    """Raises ApiError 405: what the server tells of itself can only be read."""
+    if request.method not in ("GET", "HEAD"):
+        raise status.method_not_allowed()
+    headers = request.headers
+    return documents.Question(request.url.path, request.query_params, headers, address)
 
 
 def _find_kind(info: request_info.RequestInfo) -> kinds.kind.Kind:
@@ -219,7 +178,7 @@ async def _read_body(request: Request) -> bytes:
 
 
 def _json(obj: Mapping[str, object], code: int = 200) -> Response:
-    return Response(encode(obj), code, media_type=media.JSON)
+    return Response(encode(obj), code, _PRIVATE, media_type=media.JSON)
 
 
 def _refusal(error: errors.ApiError) -> Response:
@@ -230,10 +189,19 @@ def _refusal(error: errors.ApiError) -> Response:
     return response
 
 
-def _response(result: Answer | Stream) -> Response:
+def _response(result: Answer | Stream, encodings: str) -> Response:
+    """`encodings` is the request's Accept-Encoding."""
     if isinstance(result, Stream):
         return LineResponse(result)
-    response = Response(result.body, result.code, media_type=media.JSON)
+    body, headers = result.body, list(result.headers)
+    if "cache-control" not in dict(headers):
+        headers += _PRIVATE.items()
+    if "content-encoding" not in dict(headers) and compression.is_worth_it(body, encodings):
+        body = compression.pack(body)
+        headers += compression.HEADERS
+    response = Response(body, result.code, media_type=result.media_type)
+    for name, value in headers:
+        response.headers.append(name, value)
     for warning in result.warnings:
         quoted = warning.replace("\\", "\\\\").replace('"', '\\"')
         response.headers.append("warning", f'299 - "{quoted}"')

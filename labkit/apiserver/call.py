@@ -58,6 +58,9 @@ class Answer:
     code: int
     body: bytes
     warnings: tuple[str, ...] = ()
+    media_type: str = media.JSON
+    #: Further headers, their names in lower case.
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

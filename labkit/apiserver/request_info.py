@@ -72,7 +72,8 @@ def _split_namespace(rest: list[str]) -> tuple[str, list[str]]:
 
 def _verb(method: str, name: str, query: Mapping[str, str]) -> str:
     if method in ("GET", "HEAD"):
-        if is_true(query.get("watch")):
+        # A HEAD for a watch would be a header and then nothing for half an hour.
+        if method == "GET" and is_true(query.get("watch")):
             return "watch"
         return "get" if name else "list"
     verb = _VERBS.get(method, method.lower())

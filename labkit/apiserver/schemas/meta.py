@@ -25,4 +25,14 @@ DeleteOptions
   preconditions:Preconditions#2 propagationPolicy:string#4
 Preconditions
   resourceVersion:string#2 uid:string#1
+ListMeta
+  continue:string#3 remainingItemCount?:int64#4 resourceVersion:string#2 selfLink:string#1
+Status
+  apiVersion:string code:int32#6 details:StatusDetails#5 kind:string message:string#3
+  metadata:ListMeta#1 reason:string#4 status:string#2
+StatusDetails
+  causes:[]StatusCause#4 group:string#2 kind:string#3 name:string#1 retryAfterSeconds:int32#5
+  uid:string#6
+StatusCause
+  field:string#3 message:string#2 reason:string#1
 """

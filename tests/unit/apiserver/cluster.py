@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
@@ -100,6 +100,7 @@ class Client:
     objects: registry.Registry
     token: str = "admin"
     accept: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
     application: Any = field(init=False)
 
     def __post_init__(self) -> None:
@@ -142,6 +143,7 @@ class Client:
             (b"accept", self.accept.encode()),
             (b"content-type", content_type.encode()),
         ]
+        headers += [(name.encode(), value.encode()) for name, value in self.headers.items()]
         if self.token:
             headers.append((b"authorization", f"Bearer {self.token}".encode()))
         return {

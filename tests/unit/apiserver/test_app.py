@@ -56,7 +56,7 @@ class TestVerbs:
         operations = [{"op": "add", "path": "/metadata/labels", "value": {"a": "b"}}]
         patched = api("PATCH", path, operations, content_type="application/json-patch+json")
         assert patched.json["metadata"]["labels"] == {"a": "b"}
-        unknown = api("PATCH", path, {}, content_type="application/apply-patch+yaml")
+        unknown = api("PATCH", path, {}, content_type="application/yaml")
         assert unknown.code == 415
 
     def test_generated_names(self, api: cluster.Client) -> None:

@@ -53,6 +53,11 @@ class LabPaths:
         return self.state / "kubeconfig"
 
     @property
+    def control_plane(self) -> Path:
+        """What the lab has to do with an API server that is not its own."""
+        return self.state / "control-plane.json"
+
+    @property
     def holder_socket(self) -> Path:
         return self.runtime / "holder.sock"
 

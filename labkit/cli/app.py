@@ -31,6 +31,7 @@ VERBS = {
         "get": "Show objects.",
         "delete": "Delete objects.",
         "kubectl": "Run the real kubectl with the lab's kubeconfig.",
+        "kubeconfig": "Print the kubeconfig of the lab's API server.",
     },
     "Machines": {
         "exec": "Run a command on a node or in a pod.",

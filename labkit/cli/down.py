@@ -14,7 +14,7 @@ from labkit.cli import options, output, progress, session
 @options.shared("table", "json", "yaml", yes=True, progress=True)
 @click.option("--purge", is_flag=True, help="Forget the lab's state too: objects, keys, files.")
 @click.pass_obj
-def command(current: session.Session, purge: bool) -> None:
+def command(current: session.Session, purge: bool) -> int:
     """End everything that runs. The lab's state is kept, so that `up` goes on with it.
 
     \b
@@ -29,6 +29,7 @@ def command(current: session.Session, purge: bool) -> None:
         with progress.watch(current.events, sys.stderr) as observer:
             report = lab.down(purge=purge, observer=observer)
     output.show(report, current.output)
+    return 3 if report.left else 0  # something of the lab is still on the API server it was given
 
 
 def _ask(current: session.Session, name: str, folder: str) -> None:

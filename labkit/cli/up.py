@@ -11,7 +11,13 @@ from labkit.cli import options, output, progress, session
 from labkit.model import example as app1
 
 #: The flags that go over the lab file, and the key that each one overrides.
-KEYS = {"workers": "nodes.workers", "clients": "nodes.clients", "provider": "provider"}
+KEYS = {
+    "workers": "nodes.workers",
+    "clients": "nodes.clients",
+    "provider": "provider",
+    "kubeconfig": "control_plane.kubeconfig",
+    "context": "control_plane.context",
+}
 
 #: Something failed, is not possible here, or took too long; the rest is the learner's own doing.
 _MAY_BE_THE_MACHINE = (1, 5, 6)
@@ -23,6 +29,10 @@ _MAY_BE_THE_MACHINE = (1, 5, 6)
 @click.option("--workers", type=int, help="How many workers, beside the control node.")
 @click.option("--clients", type=int, help="How many machines outside the cluster.")
 @click.option("--provider", metavar="NAME", help="What makes the machines.")
+@click.option(
+    "--kubeconfig", metavar="PATH", help="Use this API server, and start none on the lab's nodes."
+)
+@click.option("--context", metavar="NAME", help="Which context of it; by default the current one.")
 @click.pass_obj
 def command(
     current: session.Session,
@@ -30,6 +40,8 @@ def command(
     workers: int | None,
     clients: int | None,
     provider: str | None,
+    kubeconfig: str | None,
+    context: str | None,
 ) -> int:
     """Bring the lab up: machines, cluster, the example Service and a request by each way to it.
 
@@ -41,7 +53,13 @@ def command(
     What is there already is kept: `up` compares, and mends only what differs.
     """
     _ensure_packages(current)
-    said = {"workers": workers, "clients": clients, "provider": provider}
+    said = {
+        "workers": workers,
+        "clients": clients,
+        "provider": provider,
+        "kubeconfig": kubeconfig,
+        "context": context,
+    }
     overrides = {KEYS[flag]: value for flag, value in said.items() if value is not None}
     with current.lab(overrides) as lab:
         try:

@@ -51,12 +51,18 @@ def read_kubeconfig(path: str) -> ClientConfig:
     return parse_kubeconfig(text, folder=os.path.dirname(path))  # noqa: PTH120
 
 
-def parse_kubeconfig(text: str, *, folder: str = "") -> ClientConfig:
-    """Read the current context of a kubeconfig in JSON. Raises ConfigError, with the cure."""
-    document = _parse_json(text)
-    context = _pick(document, "context", str(document.get("current-context") or ""))
-    cluster = _pick(document, "cluster", str(context.get("cluster", "")))
-    user = _pick(document, "user", str(context.get("user", "")))
+def parse_kubeconfig(text: str, *, folder: str = "", context: str = "") -> ClientConfig:
+    """Read a context of a kubeconfig in JSON; unnamed, the current one. Raises ConfigError."""
+    return parse_document(_parse_json(text), folder=folder, context=context)
+
+
+def parse_document(
+    document: Mapping[str, Any], *, folder: str = "", context: str = ""
+) -> ClientConfig:
+    """The same of a kubeconfig that has been decoded. Raises ConfigError, with the cure."""
+    chosen = _pick(document, "context", context or str(document.get("current-context") or ""))
+    cluster = _pick(document, "cluster", str(chosen.get("cluster", "")))
+    user = _pick(document, "user", str(chosen.get("user", "")))
     _refuse_what_we_cannot(cluster, user)
     return ClientConfig(
         server=str(cluster["server"]).rstrip("/"),
@@ -123,11 +129,22 @@ def _refuse_what_we_cannot(cluster: Mapping[str, Any], user: Mapping[str, Any]) 
             "the kubeconfig asks not to verify the API server's certificate",
             hint="give it certificate-authority-data instead",
         )
+    if cluster.get("proxy-url"):
+        raise errors.ConfigError(
+            f"the kubeconfig reaches the API server through a proxy ({cluster['proxy-url']})",
+            hint="give the address at which the nodes reach the server itself",
+        )
     plugin = next((key for key in ("exec", "auth-provider") if user.get(key)), None)
     if plugin:
         raise errors.ConfigError(
             f"the kubeconfig's user logs in by a plug-in ({plugin}), which cannot run here",
             hint="use a token: kubectl create token NAME",
+        )
+    other = next((key for key in ("username", "as") if user.get(key)), None)
+    if other:
+        raise errors.ConfigError(
+            f"the kubeconfig's user logs in by `{other}`, which labkit does not speak",
+            hint="use a token or a client certificate",
         )
 
 

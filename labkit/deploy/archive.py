@@ -30,7 +30,7 @@ from typing import Literal
 
 from labkit import errors
 
-Role = Literal["agent", "podlet", "apiserver"]
+Role = Literal["agent", "podlet", "apiserver", "controllers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,7 @@ RECIPES: Mapping[Role, Recipe] = {
     "agent": Recipe("labkit.agent.main", (*_COMMON, "client", "agent")),
     "podlet": Recipe("labkit.podlet.main", (*_COMMON, "client", "podlet")),
     "apiserver": Recipe("labkit.apiserver.main", (*_COMMON, "apiserver"), ("starlette", "uvicorn")),
+    "controllers": Recipe("labkit.apiserver.remote.main", (*_COMMON, "client", "apiserver")),
 }
 
 # dataclasses imports inspect only to write a docstring for a class that has none. Imported when it

@@ -101,6 +101,10 @@ def lacks_podlet(processes: Mapping[str, str]) -> Lacks:
     return lacks
 
 
+def lacks_existence(obj: Object | None) -> str:
+    return "does not exist" if obj is None else ""
+
+
 def lacks_nothing_but_absence(obj: Object | None) -> str:
     return "" if obj is None else "still exists"
 

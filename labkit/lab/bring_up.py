@@ -3,6 +3,8 @@
     machines -> programs on them -> API server -> nodes -> example -> its pods -> its rules
     -> five requests
 
+Where the API server is somebody else's, it comes before the programs: see `labkit.lab.external`.
+
 Run on a lab that is up, every step finds nothing to do. Run after a crash in the middle, each step
 goes on from what is there. Nothing here undoes a step: `down` does, whatever state it finds.
 """
@@ -15,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from labkit import errors, paths
+from labkit.client import config as client_config
 from labkit.deploy import health, install, pki, services
 from labkit.inspection import collect, probing, proof, service
 from labkit.lab import api
@@ -40,18 +43,23 @@ class Result:
 def bring_up(lab: Lab, *, example: bool, observer: events.Observer, timeout_s: float) -> Result:
     """Do all steps within `timeout_s`."""
     _check_what_is_fixed(lab)
+    config = _read_kubeconfig(lab)
     deadline = _Deadline(timeout_s)
     progress = events.Progress(observer, total=8 if example else 4)
     did: list[str] = []
     with progress.step("make the machines"):
-        _ensure_keys(lab)
+        _ensure_keys(lab, config)
         did += [f"started {name}" for name in lab.provider.ensure(progress)]
         _write_ssh_files(lab)
-    with progress.step("start the cluster's programs"):
-        did += _ensure_programs(lab, progress)
-    with progress.step("wait for the API server"):
-        health.wait_for_api(lab.pool, lab.spec, timeout_s=deadline.left)
-        did += _retire_nodes(lab)
+    if lab.spec.control_plane.is_external:
+        mark = _join(lab, progress, did, example=example)
+    else:
+        mark = ""
+        with progress.step("start the cluster's programs"):
+            did += _ensure_programs(lab, progress)
+        with progress.step("wait for the API server"):
+            health.wait_for_api(lab.pool, lab.spec, timeout_s=deadline.left)
+            did += _retire_nodes(lab)
     with progress.step("wait for the nodes"):
         names = [node.name for node in lab.spec.cluster]
         states = install.unit_states(lab.pool, names)
@@ -60,14 +68,43 @@ def bring_up(lab: Lab, *, example: bool, observer: events.Observer, timeout_s: f
         lab.api.wait_for(resources.NODES, names, lacks, timeout_s=deadline.left)
     if not example:
         return Result(tuple(did))
-    return _show_example(lab, progress, deadline, did)
+    return _show_example(lab, progress, deadline, did, mark)
+
+
+def _join(lab: Lab, progress: events.Progress, did: list[str], *, example: bool) -> str:
+    """Join somebody else's cluster; return what marks the lab's objects there."""
+    from labkit.lab.external import steps  # most labs have an API server of their own
+
+    with progress.step("look at the API server"):
+        external, done = steps.prepare(lab, example=example)
+        did += done
+    with progress.step("start the cluster's programs"):
+        did += _ensure_programs(lab, progress, external)
+    return external.mark
+
+
+def _plan_example(lab: Lab, mark: str, timeout_s: float) -> tuple[resources.Object, ...]:
+    if not mark:
+        return example.objects()
+    from labkit.lab.external import claims
+
+    # Kubernetes takes no pod before its namespace has a service account.
+    lab.api.wait_for(
+        resources.SERVICE_ACCOUNTS,
+        ["default"],
+        api.lacks_existence,
+        namespace="default",
+        timeout_s=timeout_s,
+    )
+    return claims.plan_example(mark)
 
 
 def _show_example(
-    lab: Lab, progress: events.Progress, deadline: _Deadline, did: list[str]
+    lab: Lab, progress: events.Progress, deadline: _Deadline, did: list[str], mark: str
 ) -> Result:
     with progress.step("apply the example"):
-        applied = [one for obj in example.objects() for one in lab.apply(obj)]
+        wanted = _plan_example(lab, mark, deadline.left)
+        applied = [one for obj in wanted for one in lab.apply(obj)]
         did += [repr(one) for one in applied if one.action != "unchanged"]
     with progress.step("wait for its pods"):
         progress.waiting(", ".join(EXAMPLE_PODS))
@@ -106,6 +143,16 @@ def _check_what_is_fixed(lab: Lab) -> None:
         return
     made = spec.from_json(json.loads(lab.paths.spec.read_text())).to_json()
     wanted = lab.spec.to_json()
+    if bool(made["control_plane"]["kubeconfig"]) != lab.spec.control_plane.is_external:
+        had = (
+            "another API server"
+            if made["control_plane"]["kubeconfig"]
+            else "an API server of its own"
+        )
+        raise errors.ConfigError(
+            f"control_plane.kubeconfig: the lab {lab.spec.name} was made with {had}",
+            hint="`labkit down --purge` forgets it and its objects; then `labkit up`",
+        )
     for key in ("provider", "network"):
         if made[key] != wanted[key]:
             raise errors.ConfigError(
@@ -129,7 +176,18 @@ def _retire_nodes(lab: Lab) -> list[str]:
     return [f"removed {name}" for name in gone]
 
 
-def _ensure_keys(lab: Lab) -> None:
+def _read_kubeconfig(lab: Lab) -> str:
+    """The one that the lab file names, made to stand on its own; empty where it names none."""
+    if not lab.spec.control_plane.is_external:
+        return ""
+    from labkit.lab.external import kubeconfig, steps
+
+    config = kubeconfig.read(lab.spec.control_plane)
+    steps.check_server(lab, config)
+    return client_config.render_kubeconfig(config)
+
+
+def _ensure_keys(lab: Lab, config: str) -> None:
     """Keep what the lab is, and make what is secret about it, once."""
     where = lab.paths
     where.state.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -139,7 +197,7 @@ def _ensure_keys(lab: Lab) -> None:
         paths.ensure_file(where.private_key.with_suffix(".pub"), f"{pair.public}\n")
         keys.write_key(where.private_key, pair.private_openssh)
     secrets = pki.ensure_pki(where.pki, lab.spec)
-    keys.write_key(where.kubeconfig, secrets.admin_kubeconfig)
+    keys.write_key(where.kubeconfig, config or secrets.admin_kubeconfig)
     paths.ensure_file(where.spec, json.dumps(lab.spec.to_json(), indent=2))
 
 
@@ -150,7 +208,9 @@ def _write_ssh_files(lab: Lab) -> None:
     paths.ensure_file(lab.paths.ssh_config, ssh_config.render_ssh_config(endpoints, known_hosts))
 
 
-def _ensure_programs(lab: Lab, progress: events.Progress) -> list[str]:
-    plan = services.plan_services(lab.spec, pki.load_pki(lab.paths.pki))
+def _ensure_programs(
+    lab: Lab, progress: events.Progress, external: services.External | None = None
+) -> list[str]:
+    plan = services.plan_services(lab.spec, pki.load_pki(lab.paths.pki), external)
     changes = install.ensure_services(lab.pool, plan, progress)
     return [f"{node}: {change}" for node, each in changes.items() for change in each]

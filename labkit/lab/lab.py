@@ -113,13 +113,23 @@ class Lab:
             progress = events.Progress(observer, total=1)
             with progress.step("end the machines"):
                 was_running = any(each.state == "running" for each in self.provider.machines())
+                left = self._retire()
+                self.close()
                 if purge:
                     self.provider.purge()
                     paths.forget(self.paths)
                 else:
                     self.provider.stop()
         seconds = time.monotonic() - begun
-        return reports.DownReport(self.spec.name, was_running, purge, seconds)
+        return reports.DownReport(self.spec.name, was_running, purge, seconds, left=left)
+
+    def _retire(self) -> str:
+        """Take away what the lab made on an API server of others; return what had to stay."""
+        if not self.paths.control_plane.exists():
+            return ""
+        from labkit.lab.external import steps
+
+        return steps.retire(self)
 
     def status(self) -> reports.LabStatus:
         """Look at every machine and the services on it, also of a lab that is down.
@@ -142,7 +152,20 @@ class Lab:
             )
             for node in self.spec.nodes
         ]
-        return reports.LabStatus(self.spec.name, self.spec.provider, tuple(nodes))
+        control_plane = self._control_plane_status(running=bool(running))
+        return reports.LabStatus(self.spec.name, self.spec.provider, tuple(nodes), control_plane)
+
+    def _control_plane_status(self, *, running: bool) -> reports.ControlPlaneStatus | None:
+        if not self.paths.control_plane.exists():
+            return None
+        from labkit.lab.external import steps
+
+        return steps.report(self, running=running)
+
+    def kubeconfig(self) -> str:
+        """Return the kubeconfig of the lab's API server, its own or the one that it was given."""
+        self._check_made()
+        return self.paths.kubeconfig.read_text()
 
     def apply(self, manifest: str | Path | Mapping[str, Any]) -> list[reports.Applied]:
         """Create or change what `manifest` describes: YAML or JSON text, a file, or an object."""

@@ -118,12 +118,15 @@ def plan_merge_patch(original: Object, wanted: Object, current: Object) -> Objec
 
 
 def _is_defaulted(original: Any, wanted: Any, current: Any) -> bool:
-    """Tell whether a list is as wanted but for fields that the server filled in.
+    """Tell whether a list is as wanted but for what others filled in: fields, or more at its end.
 
-    It is not when the manifest once said more than it does now: then those fields have to go.
+    It is not when the manifest once said more than it does now: then that has to go.
     """
-    both = isinstance(wanted, list) and isinstance(current, list)
-    return both and _includes(current, wanted) and (original is None or _includes(wanted, original))
+    if not isinstance(wanted, list) or not isinstance(current, list):
+        return False
+    if original is None:
+        return _includes(current, wanted)
+    return _includes(wanted, original) and _includes(current[: len(wanted)], wanted)
 
 
 def _includes(whole: Any, part: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from labkit.display import document, shown
@@ -43,24 +43,54 @@ class NodeStatus(shown.Shown):
         }
 
 
+@dataclass(frozen=True, slots=True)
+class ControlPlaneStatus:
+    """An API server that is not the lab's own. `answers` is None when it was not asked."""
+
+    server: str
+    #: Its version, or why there is none to tell.
+    said: str
+    #: Who runs kube-controller-manager and kube-scheduler.
+    components: Mapping[str, str] = field(default_factory=dict)
+    answers: bool | None = None
+
+    def document(self) -> document.Table:
+        rows = [("kube-apiserver", f"{self.server} ({self.said})"), *self.components.items()]
+        return document.Table(("control plane", "where"), rows)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "server": self.server,
+            "answers": self.answers,
+            "said": self.said,
+            "components": dict(self.components),
+        }
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class LabStatus(shown.Shown):
-    """The whole lab. `state` is `running`, `partly running` or `stopped`."""
+    """The whole lab. `state` is `running`, `partly running` or `stopped`.
+
+    `control_plane` is None where the API server is the lab's own: then it is one of its services.
+    """
 
     name: str
     provider: str
     nodes: tuple[NodeStatus, ...]
+    control_plane: ControlPlaneStatus | None = None
 
     @property
     def state(self) -> str:
-        if all(node.healthy for node in self.nodes):
+        lost = self.control_plane is not None and self.control_plane.answers is False
+        if all(node.healthy for node in self.nodes) and not lost:
             return "running"
         return "partly running" if any(n.state == "running" for n in self.nodes) else "stopped"
 
     def document(self) -> document.Section:
-        return document.Section(
-            f"Lab {self.name} ({self.provider}): {self.state}", (_node_table(self.nodes),)
-        )
+        blocks: list[document.Block] = [_node_table(self.nodes)]
+        if self.control_plane:
+            blocks.append(self.control_plane.document())
+        return document.Section(f"Lab {self.name} ({self.provider}): {self.state}", tuple(blocks))
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -70,6 +100,7 @@ class LabStatus(shown.Shown):
             "provider": self.provider,
             "state": self.state,
             "nodes": [node.to_json() for node in self.nodes],
+            "control_plane": self.control_plane.to_json() if self.control_plane else None,
         }
 
 
@@ -134,18 +165,25 @@ class UpReport(shown.Shown):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class DownReport(shown.Shown):
-    """What `down` ended. `existed` is false for a lab that was never up, or forgotten before."""
+    """What `down` ended. `existed` is false for a lab that was never up, or forgotten before.
+
+    `left` says what could not be taken away from an API server that is not the lab's own, and why.
+    """
 
     name: str
     was_running: bool
     purged: bool
     seconds: float
     existed: bool = True
+    left: str = ""
 
     def document(self) -> document.Section:
         ended = "is down" if self.was_running else "was not running"
         heading = f"Lab {self.name} {ended} ({self.seconds:.1f} s)"
-        return document.Section(heading, (document.Text(self._state()),))
+        blocks = [document.Text(self._state())]
+        if self.left:
+            blocks.append(document.Text(f"Left on its API server: {self.left}."))
+        return document.Section(heading, tuple(blocks))
 
     def _state(self) -> str:
         if not self.existed:
@@ -160,6 +198,7 @@ class DownReport(shown.Shown):
             "name": self.name,
             "was_running": self.was_running,
             "purged": self.purged,
+            "left": self.left,
             "seconds": round(self.seconds, 3),
         }
 

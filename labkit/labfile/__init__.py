@@ -18,6 +18,10 @@ Every key has a default, so no file is needed. This is all of it:
     [proxy]
     mode = "userspace"
 
+    [control_plane]                    # another API server than the lab's own
+    kubeconfig = ""                    # its kubeconfig; a relative path begins at this file
+    context = ""                       # one of its contexts; none: the current one
+
     [proxy.flags]                      # kube-proxy's own flags, without the dashes
     udp-timeout = "250ms"
 

@@ -47,6 +47,8 @@ CountOrNone = Annotated[int, _allowed("a whole number from 0 to 50", ge=0, le=50
 Network = Annotated[str, _allowed('an IPv4 network such as "10.244.0.0/16"')]
 PortRange = Annotated[str, _allowed('two ports from 1 to 65535 such as "30000-32767"')]
 Name = Annotated[str, _allowed("1 to 28 lower-case letters, digits and hyphens")]
+KubeconfigPath = Annotated[str, _allowed("the path of a kubeconfig; none: the lab's own server")]
+Context = Annotated[str, _allowed("the name of a context in the kubeconfig")]
 Provider = Annotated[str, _allowed(" or ".join(f'"{name}"' for name in PROVIDERS))]
 ProxyMode = Annotated[str, _allowed(" or ".join(f'"{mode}"' for mode in PROXY_MODES))]
 FlagTable = Annotated[
@@ -77,6 +79,13 @@ class Proxy(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     flags: FlagTable = {}
 
 
+class ControlPlane(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """`[control_plane]`: a kubeconfig, where another API server is to be used than the lab's."""
+
+    kubeconfig: KubeconfigPath = ""
+    context: Context = ""
+
+
 class LabFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """The whole file."""
 
@@ -85,3 +94,4 @@ class LabFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     nodes: Nodes = Nodes()
     network: Networks = Networks()
     proxy: Proxy = Proxy()
+    control_plane: ControlPlane = ControlPlane()

@@ -34,8 +34,9 @@ def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -
     said = _read(path) if path else {}
     for key, value in flags.items():
         _put(said, key.split("."), value)
+    folder = Path.cwd() if "control_plane.kubeconfig" in flags or not path else path.parent
     try:
-        return _plan(_convert(said))
+        return _plan(_convert(said), folder)
     except _Wrong as wrong:
         place = "given as a flag" if wrong.key in flags or not path else str(path)
         raise errors.ConfigError(f"{place}: {wrong.key}: {wrong.found}", hint=wrong.hint) from wrong
@@ -119,7 +120,8 @@ def _allowed_at(key: str) -> str:
     return str(notes[0].description) if notes else f"a table with {', '.join(_keys(key))}"
 
 
-def _plan(file: grammar.LabFile) -> spec.LabSpec:
+def _plan(file: grammar.LabFile, folder: Path) -> spec.LabSpec:
+    """`folder` is where a relative path begins: at the lab file, or where the flag was typed."""
     network = file.network
     _check_name(file.name)
     _check_word("provider", file.provider, grammar.PROVIDERS)
@@ -134,7 +136,24 @@ def _plan(file: grammar.LabFile) -> spec.LabSpec:
         service_network=_network("network.services", network.services),
         node_ports=_ports("network.node_ports", network.node_ports),
         proxy=spec.ProxySpec(file.proxy.mode, _flags(file.proxy.flags)),
+        control_plane=_control_plane(file.control_plane, folder),
     )
+
+
+def _control_plane(said: grammar.ControlPlane, folder: Path) -> spec.ControlPlaneSpec:
+    if said.context and not said.kubeconfig:
+        raise _Wrong(
+            "control_plane.context",
+            f'"{said.context}" is a context of no kubeconfig',
+            "say control_plane.kubeconfig, or --kubeconfig, too",
+        )
+    if not said.kubeconfig:
+        return spec.ControlPlaneSpec()
+    try:
+        path = Path(said.kubeconfig).expanduser()
+    except RuntimeError as error:
+        raise _Wrong("control_plane.kubeconfig", str(error), "write the path in full") from error
+    return spec.ControlPlaneSpec(str((folder / path).absolute()), said.context)
 
 
 def _check_name(name: str) -> None:

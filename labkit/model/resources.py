@@ -60,6 +60,9 @@ REPLICA_SETS = Resource("ReplicaSet", "replicasets", "apps", short_names=("rs",)
 #: since boot when it began). Until the process that runs now says so, the API's word is old news.
 IN_STEP = "labkit.dev/podlet-in-step"
 
+#: On what a lab made on an API server that is not its own: which lab.
+LAB = "labkit.dev/lab"
+
 RESOURCES = (
     NAMESPACES,
     NODES,

@@ -55,6 +55,19 @@ class ProxySpec:
 
 
 @dataclass(frozen=True, slots=True)
+class ControlPlaneSpec:
+    """Whose API server the lab uses: its own, or the one of a context in a kubeconfig."""
+
+    kubeconfig: str = ""
+    #: Empty: the kubeconfig's current context.
+    context: str = ""
+
+    @property
+    def is_external(self) -> bool:
+        return bool(self.kubeconfig)
+
+
+@dataclass(frozen=True, slots=True)
 class LabSpec:
     """A whole lab. Make one with `plan`, which checks it."""
 
@@ -66,6 +79,7 @@ class LabSpec:
     node_ports: tuple[int, int]
     nodes: tuple[NodeSpec, ...]
     proxy: ProxySpec = ProxySpec()
+    control_plane: ControlPlaneSpec = ControlPlaneSpec()
 
     def to_json(self) -> dict[str, Any]:
         """Return the lab as a lab file with every key said."""
@@ -84,6 +98,10 @@ class LabSpec:
                 "node_ports": f"{first}-{last}",
             },
             "proxy": {"mode": self.proxy.mode, "flags": dict(self.proxy.flags)},
+            "control_plane": {
+                "kubeconfig": self.control_plane.kubeconfig,
+                "context": self.control_plane.context,
+            },
         }
 
     @property
@@ -144,6 +162,7 @@ def plan(
     service_network: IPv4Network = IPv4Network("10.96.0.0/16"),
     node_ports: tuple[int, int] = (30000, 32767),
     proxy: ProxySpec | None = None,
+    control_plane: ControlPlaneSpec | None = None,
 ) -> LabSpec:
     """Give every machine its name, role and addresses. Raises ConfigError for what cannot be."""
     check_name(name)
@@ -169,6 +188,7 @@ def plan(
         node_ports,
         tuple(nodes),
         proxy or ProxySpec(),
+        control_plane or ControlPlaneSpec(),
     )
 
 
@@ -186,6 +206,8 @@ def from_json(data: Mapping[str, Any]) -> LabSpec:
         service_network=IPv4Network(network["services"]),
         node_ports=(int(first), int(last)),
         proxy=ProxySpec(**data["proxy"]),
+        # A lab that an earlier release made says nothing of it.
+        control_plane=ControlPlaneSpec(**data.get("control_plane", {})),
     )
 
 

@@ -117,6 +117,14 @@ def test_flags_go_over_the_file(here: Path) -> None:
         ('[network]\npods = "10.1.2.3/16"', "network.pods", "host bits set", "10.244.0.0/16"),
         ('[network]\nnode_ports = "2-1"', "network.node_ports", '"2-1" is not', "30000-32767"),
         ('[network]\nnode_ports = "1-70000"', "network.node_ports", "not allowed", "to 65535"),
+        ('[control_plane]\ncontext = "a"', "control_plane.context", "of no kubeconfig", "too"),
+        ("[control_plane]\nkubeconfig = 3", "control_plane.kubeconfig", "3 is not", "the path of"),
+        (
+            '[control_plane]\nkubeconfig = "~nobody-here/x"',
+            "control_plane.kubeconfig",
+            "home directory",
+            "in full",
+        ),
         ('[proxy]\nmode = "ipvs"', "proxy.mode", "there is no 'ipvs'", "known are userspace"),
         ("[proxy.flags]\nx = [1]", "proxy.flags", '{"x": [1]} is not', "a string, a number"),
         ('[proxy.flags]\nkubeconfig = "x"', "proxy.flags.kubeconfig", "labkit's", "every node"),
@@ -138,6 +146,27 @@ def test_a_mistake_names_the_file_the_key_what_was_found_and_what_is_allowed(
     assert str(caught.value).startswith(f"{path}: {key}: ")
     assert found in str(caught.value)
     assert hint in caught.value.hint
+
+
+def test_a_kubeconfig_begins_at_the_file_that_names_it_or_where_the_flag_was_typed(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "below").mkdir()
+    path = write(here, '[control_plane]\nkubeconfig = "a.yaml"\ncontext = "c"')
+    monkeypatch.chdir(here / "below")
+    assert not labfile.load(path, {"control_plane.kubeconfig": None}).proxy.flags
+    in_file = spec.ControlPlaneSpec(str(here / "a.yaml"), "c")
+    assert labfile.load(path).control_plane == in_file
+    typed = labfile.load(path, {"control_plane.kubeconfig": "b.yaml"}).control_plane
+    assert typed == spec.ControlPlaneSpec(str(here / "below" / "b.yaml"), "c")
+    assert spec.from_json(labfile.load(path).to_json()).control_plane == in_file
+    assert spec.plan().control_plane.is_external is False
+
+
+def test_a_lab_of_an_earlier_release_has_an_api_server_of_its_own() -> None:
+    data = spec.plan().to_json()
+    del data["control_plane"]
+    assert spec.from_json(data) == spec.plan()
 
 
 def test_networks_that_overlap_name_each_other(here: Path) -> None:

@@ -53,6 +53,7 @@ class FakeLab:
         self.unit = "running"
         self.output = commands.Command(("true",), 0, "out\n", "err\n", 0.25, "node1")
         self.closed = False
+        self.left = ""
 
     def __enter__(self) -> FakeLab:
         return self
@@ -69,7 +70,9 @@ class FakeLab:
     def down(self, *, purge: bool, observer: events.Observer) -> reports.DownReport:
         self._ask("down", purge)
         self._fail()
-        return reports.DownReport(self.spec.name, was_running=True, purged=purge, seconds=0.1)
+        return reports.DownReport(
+            self.spec.name, was_running=True, purged=purge, seconds=0.1, left=self.left
+        )
 
     def status(self) -> reports.LabStatus:
         self._fail()
@@ -114,6 +117,9 @@ class FakeLab:
         self.spec.node(node)
         self._fail()
         return ("ssh", node, *argv)
+
+    def kubeconfig(self) -> str:
+        return "{}\n"
 
     def ssh_config(self) -> str:
         return "Host node1\n"

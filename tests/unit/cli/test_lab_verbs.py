@@ -34,6 +34,24 @@ def test_up_hands_on_its_flags(run: Run, world: FakeWorld) -> None:
     assert world.lab.asked == [("up", False, 120.0)]
 
 
+def test_up_hands_on_whose_api_server_it_is(run: Run, world: FakeWorld) -> None:
+    run("up", "--kubeconfig", "a/b", "--context", "c")
+    said = {"control_plane.kubeconfig": "a/b", "control_plane.context": "c"}
+    assert world.overrides == said
+
+
+def test_down_warns_of_what_it_had_to_leave(run: Run, world: FakeWorld) -> None:
+    world.lab.left = "the API server is away"
+    done = run("down")
+    assert done.exit_code == 3
+    assert "Left on its API server: the API server is away." in done.stdout
+
+
+def test_the_kubeconfig_or_where_it_is(run: Run, world: FakeWorld) -> None:
+    assert run("kubeconfig").stdout == "{}\n"
+    assert run("kubeconfig", "--path").stdout == f"{world.lab.paths.kubeconfig}\n"
+
+
 def test_up_as_data(run: Run) -> None:
     assert json.loads(run("up", "-o", "json").stdout)["did"] == ["started node1"]
     assert yaml.safe_load(run("up", "-o", "yaml").stdout)["schema"] == "labkit.dev/up"

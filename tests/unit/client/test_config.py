@@ -65,6 +65,8 @@ def test_the_current_context_chooses_and_file_names_are_relative(tmp_path: Path)
         (kubeconfig({"server": ""}, {}), "no server address", ""),
         (kubeconfig({"insecure-skip-tls-verify": True}, {}), "not to verify", "authority-data"),
         (kubeconfig({}, {"exec": {"command": "aws"}}), "plug-in (exec)", "create token"),
+        (kubeconfig({"proxy-url": "socks5://h"}, {}), "through a proxy (socks5://h)", "address"),
+        (kubeconfig({}, {"username": "u", "password": "p"}), "logs in by `username`", "token"),
         (kubeconfig({"certificate-authority-data": "%"}, {}), "not base64", ""),
         (kubeconfig({"certificate-authority": "none.crt"}, {}), "none.crt", ""),
     ],
@@ -74,6 +76,15 @@ def test_what_cannot_be_used_says_so(text: str, says: str, cure: str) -> None:
         config.parse_kubeconfig(text)
     assert says in caught.value.message
     assert cure in caught.value.hint
+
+
+def test_a_context_can_be_named() -> None:
+    text = kubeconfig({}, {"token": "t"}).replace(
+        '"current-context": "b"', '"current-context": "a"'
+    )
+    assert config.parse_kubeconfig(text, context="b").token == "t"
+    with pytest.raises(errors.ConfigError, match="no context named 'c'"):
+        config.parse_kubeconfig(text, context="c")
 
 
 def test_a_kubeconfig_that_is_not_there(tmp_path: Path) -> None:

@@ -106,6 +106,13 @@ def test_what_the_server_filled_in_is_no_difference() -> None:
     assert objects.plan_merge_patch({}, wanted, current) == {}
 
 
+def test_what_the_server_added_at_the_end_of_a_list_stays() -> None:
+    wanted = {"tolerations": [{"key": "ours"}]}
+    current = {"tolerations": [{"key": "ours"}, {"key": "not-ready", "tolerationSeconds": 300}]}
+    assert objects.plan_merge_patch(wanted, wanted, current) == {}
+    assert objects.plan_merge_patch(current, wanted, current) == wanted, "it was ours, and is not"
+
+
 def test_a_field_that_left_an_element_of_a_list_leaves_the_object() -> None:
     original = {"ports": [{"port": 80, "nodePort": 30080}]}
     wanted = {"ports": [{"port": 80}]}

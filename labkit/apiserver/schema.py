@@ -40,6 +40,7 @@ FAMILIES: Mapping[str, str] = {
     "discovery": "io.k8s.api.discovery.v1",
     "coordination": "io.k8s.api.coordination.v1",
     "events": "io.k8s.api.events.v1",
+    "policy": "io.k8s.api.policy.v1",
     "authorization": "io.k8s.api.authorization.v1",
     "authentication": "io.k8s.api.authentication.v1",
 }

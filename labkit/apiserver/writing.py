@@ -35,6 +35,8 @@ def create(objects: registry.Registry, call: Call) -> Answer:
         return answer(call.kind.review(obj, call.user, objects.find_pod), 201)
     if call.info.subresource == "binding":
         return _bind(objects, call, obj)
+    if call.info.subresource == "eviction":
+        return _evict(objects, call, obj)
     if call.kind.resource == resources.NODES:
         _check_node(call, obj)
     return _create(objects, call, obj, warnings)
@@ -53,6 +55,13 @@ def _create(
 def _bind(objects: registry.Registry, call: Call, obj: resources.Object) -> Answer:
     node = obj.get("target", {}).get("name", "")
     binding.bind(objects, call.namespace, call.info.name, node)
+    return answer(status.success(code=201), 201)
+
+
+def _evict(objects: registry.Registry, call: Call, obj: resources.Object) -> Answer:
+    """A deletion that asks first: where nothing limits disruptions, the answer is yes."""
+    options = _read_delete_options(call, obj.get("deleteOptions") or {})
+    objects.delete(call.kind, call.namespace, call.info.name, options)
     return answer(status.success(code=201), 201)
 
 
@@ -265,6 +274,10 @@ def _delete_options(call: Call) -> registry.DeleteOptions:
             body = decode.decode(_parse_body(call, "DeleteOptions"), "DeleteOptions").object
         except (decode.DecodeError, protobuf.ProtobufError) as error:
             raise status.bad_request(str(error)) from error
+    return _read_delete_options(call, body)
+
+
+def _read_delete_options(call: Call, body: Mapping[str, Any]) -> registry.DeleteOptions:
     grace: Any = body.get("gracePeriodSeconds", call.query.get("gracePeriodSeconds"))
     preconditions = body.get("preconditions") or {}
     try:

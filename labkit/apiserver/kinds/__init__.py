@@ -46,8 +46,13 @@ def find(group: str, version: str, plural: str) -> kind.Kind | None:
 
 
 def group_versions() -> tuple[tuple[str, str], ...]:
-    """Every (group, version) of the table, each once, the core group first."""
-    return tuple(dict.fromkeys((k.resource.group, k.resource.version) for k in KINDS))
+    """Every (group, version) of the table, each once, the core group first.
+
+    Some have no kind of their own, only what stands below others': `pods/eviction` is of policy/v1.
+    """
+    own = [(k.resource.group, k.resource.version) for k in KINDS]
+    below = [(sub.group, sub.version) for k in KINDS for sub in k.further if sub.group]
+    return tuple(dict.fromkeys(own + below))
 
 
 def of_group(group: str, version: str) -> tuple[kind.Kind, ...]:

@@ -143,6 +143,7 @@ KIND = kind.Kind(
     grace_s=grace_s,
     further=(
         kind.Subresource("binding", "Binding", ("create",), version="v1"),
+        kind.Subresource("eviction", "Eviction", ("create",), "policy", "v1"),
         kind.Subresource("log", "Pod", ("get",), version="v1"),
         kind.Subresource("exec", "PodExecOptions", ("create", "get"), version="v1"),
         kind.Subresource("attach", "PodAttachOptions", ("create", "get"), version="v1"),

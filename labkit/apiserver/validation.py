@@ -194,6 +194,20 @@ def ip_address(value: str) -> list[str]:
     return []
 
 
+def special_address(value: str) -> list[str]:
+    """Why nobody else can be reached at an address, although it is one."""
+    address = ipaddress.ip_address(value)
+    reasons = {
+        f"may not be unspecified ({value})": address.is_unspecified,
+        "may not be in the loopback range (127.0.0.0/8, ::1/128)": address.is_loopback,
+        "may not be in the link-local range (169.254.0.0/16, fe80::/10)": address.is_link_local,
+        "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)": (
+            str(address).startswith(("224.0.0.", "ff02:"))
+        ),
+    }
+    return [reason for reason, applies in reasons.items() if applies]
+
+
 def check_labels(report: Report, path: str, labels: Mapping[str, str]) -> None:
     for key, value in labels.items():
         report.check(path, key, qualified_name(key))

@@ -93,8 +93,6 @@ class TestShow:
 
 
 def _has_line(process: subprocess.Popen[str]) -> bool:
-    import select
-
     assert process.stdout
     return bool(select.select([process.stdout], [], [], 0.05)[0])
 

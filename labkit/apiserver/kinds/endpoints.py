@@ -5,8 +5,6 @@ The controller writes them; for a Service without a selector, a person does.
 
 from __future__ import annotations
 
-import ipaddress
-
 from labkit.apiserver import tables, validation
 from labkit.apiserver.kinds import kind
 from labkit.model import resources
@@ -37,20 +35,8 @@ def validate(endpoints: resources.Object, report: validation.Report) -> None:
 
 def _validate_address(address: resources.Object, path: str, report: validation.Report) -> None:
     text = address.get("ip", "")
-    complaints = validation.ip_address(text)
+    complaints = validation.ip_address(text) or validation.special_address(text)
     report.check(f"{path}.ip", text, complaints)
-    if complaints:
-        return
-    ip = ipaddress.ip_address(text)
-    if ip.is_loopback:
-        report.invalid(
-            f"{path}.ip", text, "may not be in the loopback range (127.0.0.0/8, ::1/128)"
-        )
-    elif ip.is_unspecified:
-        report.invalid(f"{path}.ip", text, f"may not be unspecified ({text})")
-    elif ip.is_link_local:
-        detail = "may not be in the link-local range (169.254.0.0/16, fe80::/10)"
-        report.invalid(f"{path}.ip", text, detail)
 
 
 def _validate_port(

@@ -66,7 +66,9 @@ def _complaints(address: str, address_type: str) -> list[str]:
     if complaints := validation.ip_address(address):
         return complaints
     version = ipaddress.ip_address(address).version
-    return [] if f"IPv{version}" == address_type else [f"must be an {address_type} address"]
+    if f"IPv{version}" != address_type:
+        return [f"must be an {address_type} address"]
+    return validation.special_address(address)
 
 
 def _check_size(report: validation.Report, path: str, items: Sequence[object], limit: int) -> None:

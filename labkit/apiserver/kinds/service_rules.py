@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import ipaddress
-
 from labkit.apiserver import validation
+from labkit.apiserver.kinds import service_policies
 from labkit.model import resources
 
 TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
@@ -30,10 +29,7 @@ def validate(service: resources.Object, report: validation.Report) -> None:
     validation.check_unique(report, "spec.ports", "name", ports)
     _validate_distinct(ports, report)
     validation.check_labels(report, "spec.selector", spec.get("selector") or {})
-    _validate_policies(spec, report)
-    _validate_balancer(spec, report)
-    for index, address in enumerate(spec.get("externalIPs") or []):
-        report.check(f"spec.externalIPs[{index}]", address, validation.ip_address(address))
+    service_policies.validate(spec, report)
 
 
 def _validate_type(spec: resources.Object, report: validation.Report) -> None:
@@ -49,9 +45,6 @@ def _validate_type(spec: resources.Object, report: validation.Report) -> None:
         report.invalid("spec.clusterIPs", addresses, detail)
     for index, address in enumerate(addresses):
         _validate_address(address, f"spec.clusterIPs[{index}]", spec["type"], report)
-    if spec.get("ipFamilies", ["IPv4"]) != ["IPv4"]:
-        detail = "may only hold IPv4: the lab's networks are IPv4 only"
-        report.invalid("spec.ipFamilies", spec["ipFamilies"], detail)
 
 
 def _validate_external_name(spec: resources.Object, report: validation.Report) -> None:
@@ -116,44 +109,6 @@ def _go_port(protocol: str, number: int, field: str) -> str:
         f'Port:{port}, TargetPort:intstr.IntOrString{{Type:0, IntVal:0, StrVal:""}}, '
         f"NodePort:{node_port}}}"
     )
-
-
-def _validate_policies(spec: resources.Object, report: validation.Report) -> None:
-    report.one_of("spec.sessionAffinity", spec["sessionAffinity"], ("ClientIP", "None"))
-    if spec["sessionAffinity"] == "ClientIP":
-        path = "spec.sessionAffinityConfig.clientIP.timeoutSeconds"
-        timeout = spec["sessionAffinityConfig"]["clientIP"]["timeoutSeconds"]
-        if not 0 < timeout <= 86400:
-            report.invalid(path, timeout, "must be greater than 0 and less than 86400")
-    for field in ("internalTrafficPolicy", "externalTrafficPolicy"):
-        if spec.get(field) and spec[field] not in ("Cluster", "Local"):
-            report.unsupported(f"spec.{field}", spec[field], ("Cluster", "Local"))
-    if (
-        spec.get("externalTrafficPolicy")
-        and not has_node_ports(spec)
-        and not spec.get("externalIPs")
-    ):
-        detail = "may only be set for externally-accessible services"
-        report.invalid("spec.externalTrafficPolicy", spec["externalTrafficPolicy"], detail)
-
-
-def _validate_balancer(spec: resources.Object, report: validation.Report) -> None:
-    """What only a load balancer has."""
-    own = ("allocateLoadBalancerNodePorts", "loadBalancerClass", "loadBalancerSourceRanges")
-    for field in own:
-        if spec["type"] != "LoadBalancer" and spec.get(field) is not None:
-            detail = "may only be used when `type` is 'LoadBalancer'"
-            report.forbidden(f"spec.{field}", detail)
-    if address := spec.get("loadBalancerIP"):
-        report.check("spec.loadBalancerIP", address, validation.ip_address(address))
-    if name := spec.get("loadBalancerClass"):
-        report.check("spec.loadBalancerClass", name, validation.qualified_name(name))
-    for index, text in enumerate(spec.get("loadBalancerSourceRanges") or []):
-        try:
-            ipaddress.ip_network(text.strip(), strict=False)
-        except ValueError:
-            detail = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
-            report.invalid(f"spec.loadBalancerSourceRanges[{index}]", text, detail)
 
 
 def validate_update(

@@ -122,8 +122,9 @@ def _settle_policies(spec: resources.Object, held: resources.Object) -> None:
         spec.pop("externalTrafficPolicy", None)
     if spec["type"] != "LoadBalancer" and held["type"] == "LoadBalancer":
         spec.pop("allocateLoadBalancerNodePorts", None)
-        if spec.get("loadBalancerClass") == held.get("loadBalancerClass"):
-            spec.pop("loadBalancerClass", None)
+        for field in ("healthCheckNodePort", "loadBalancerClass"):
+            if spec.get(field) == held.get(field):
+                spec.pop(field, None)
 
 
 def fields(service: resources.Object) -> dict[str, str]:

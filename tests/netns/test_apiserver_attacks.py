@@ -351,15 +351,7 @@ class TestCallers:
         old = ("-cipher", "ALL:@SECLEVEL=0", "-connect")
         for version, agreed in (("-tls1_1", False), ("-tls1_2", True), ("-tls1_3", True)):
             done = subprocess.run(
-                [
-                    "openssl",
-                    "s_client",
-                    version,
-                    "-cipher",
-                    "ALL:@SECLEVEL=0",
-                    "-connect",
-                    f"127.0.0.1:{server.port}",
-                ],
+                ["openssl", "s_client", version, *old, f"127.0.0.1:{server.port}"],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 timeout=20,

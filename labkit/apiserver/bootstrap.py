@@ -12,6 +12,9 @@ from labkit.apiserver.kinds import endpointslices as slices
 from labkit.apiserver.kinds import kind as kind_module
 from labkit.model import resources
 
+#: By this name the server itself writes.
+MANAGER = "kube-apiserver"
+
 
 @dataclass(frozen=True, slots=True)
 class ApiAddress:
@@ -24,6 +27,7 @@ class ApiAddress:
 
 def ensure_initial(objects: registry.Registry, api: ApiAddress) -> None:
     """Create what is missing. Idempotent: done at every start."""
+    objects = objects.as_manager(MANAGER)
     for name in namespaces.INITIAL:
         if objects.store.get(resources.NAMESPACES, "", name) is None:
             objects.create(namespaces.KIND, "", {"metadata": {"name": name}})

@@ -120,10 +120,7 @@ def _parse(call: Call) -> resources.Object:
 
 def _check_version(call: Call, value: resources.Object) -> None:
     """Unlike other patches, a manifest says what it is."""
-    kind, version = value.get("kind"), value.get("apiVersion")
-    if not kind or not version:
-        missing = "kind" if not kind else "apiVersion"
-        raise status.bad_request(f"invalid object type: {missing} must be set in an apply patch")
+    kind, version = value.get("kind") or "", value.get("apiVersion") or ""
     if version != call.api_version:
         raise status.bad_request(
             "Incorrect version specified in apply patch. "

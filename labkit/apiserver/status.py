@@ -43,7 +43,7 @@ def failure(
         "metadata": {},
         "status": "Failure",
         "message": message,
-        "reason": reason,
+        **({"reason": reason} if reason else {}),
     }
     if details is not None:
         body["details"] = details
@@ -53,7 +53,7 @@ def failure(
 def details_of(resource: resources.Resource, name: str, **more: Any) -> resources.Object:
     """Who it was about. Kubernetes puts the plural into `kind` here, except for Invalid."""
     group = {"group": resource.group} if resource.group else {}
-    return {"name": name, **group, "kind": resource.plural, **more}
+    return {**({"name": name} if name else {}), **group, "kind": resource.plural, **more}
 
 
 def qualified(resource: resources.Resource) -> str:

@@ -59,10 +59,10 @@ async def running(
     """All controllers run within this block."""
     given = settings or Settings()
     controllers: list[Controller] = [
-        api_service.Controller(objects, api),
+        api_service.Controller(objects.as_manager(bootstrap.MANAGER), api),
         endpoints.Controller(objects),
         endpointslices.Controller(objects),
-        scheduler.Controller(objects),
+        scheduler.Controller(objects.as_manager(scheduler.MANAGER)),
         nodes.Controller(objects, given.node_grace_s),
         eviction.Controller(objects),
         orphans.Controller(objects),

@@ -12,6 +12,8 @@ from labkit.apiserver.kinds import pods
 from labkit.model import resources
 
 COMPONENT = "default-scheduler"
+#: By this name it writes.
+MANAGER = "kube-scheduler"
 
 
 class Controller(controller.Controller):

@@ -20,7 +20,6 @@ from labkit.model import resources
 #: By this name kubectl applies; the server helps it over from its older, client-side apply.
 KUBECTL = "kubectl"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-_METADATA = fields.field_step("metadata")
 #: Owns everything in an object whose managers nobody had noted before.
 _BEFORE = "before-first-apply"
 
@@ -97,7 +96,7 @@ def _apply(
     merged = merging.merge(live, wanted.manifest, struct)
     if last:
         # The metadata itself stays: the name in it is nobody's.
-        owned_now = fields.union(entries.everything(known), {_METADATA: fields.LEAF})
+        owned_now = fields.union(entries.everything(known), {updating.METADATA: fields.LEAF})
         anybodys = contents.with_containers(owned_now, struct)
         gone = fields.difference(contents.with_containers(last.fields, struct), anybodys)
         merged = merging.remove(merged, gone, struct)

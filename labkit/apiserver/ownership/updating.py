@@ -15,7 +15,7 @@ from labkit.apiserver.ownership import contents, entries, fields
 from labkit.apiserver.ownership.fields import Fields
 from labkit.model import resources
 
-_STATUS = fields.field_step("status")
+_STATUS, METADATA = fields.field_step("status"), fields.field_step("metadata")
 #: Written there is what nobody owns: a pod's place is the scheduler's, but for good.
 _UNTRACKED = "binding"
 
@@ -100,9 +100,11 @@ def leave_out(found: contents.Differences, kind: kind_module.Kind, subresource: 
 
 def _leave_out(part: Fields, kind: kind_module.Kind, subresource: str) -> None:
     """What is not written at this path belongs to nobody who writes there."""
+    if part.get(METADATA) == fields.LEAF:
+        del part[METADATA]  # every object has it, if with nothing in it that can be owned
     if subresource == "status":
         for step in [*part]:
-            if step not in (_STATUS, fields.field_step("metadata")):
+            if step not in (_STATUS, METADATA):
                 del part[step]
     elif kind.has_status:
         part.pop(_STATUS, None)

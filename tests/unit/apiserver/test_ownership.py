@@ -31,7 +31,7 @@ def grow(below: st.SearchStrategy[Fields]) -> st.SearchStrategy[Fields]:
     return st.builds(lambda node, dot: {**dot, **node}, nodes, st.sampled_from([{}, {".": {}}]))
 
 
-NODES = st.recursive(st.just({}), grow, max_leaves=8)
+NODES: st.SearchStrategy[Fields] = st.recursive(st.just({}), grow, max_leaves=8)
 SETS = st.dictionaries(STEPS, NODES, max_size=3)
 
 
@@ -60,7 +60,7 @@ def test_a_set_survives_its_text(found: Fields) -> None:
 
 
 def test_steps_are_written_one_way() -> None:
-    sent = {'k:{"protocol": "TCP", "port": 80}': {}, "i:07": {}}
+    sent: Fields = {'k:{"protocol": "TCP", "port": 80}': {}, "i:07": {}}
     assert fields.parse(sent) == {'k:{"port":80,"protocol":"TCP"}': {}, "i:7": {}}
 
 
@@ -81,7 +81,7 @@ def test_a_set_has_a_bottom() -> None:
 # --- manifests -----------------------------------------------------------------------------------
 
 WORDS = st.sampled_from(["a", "b", "c"])
-PORTS = st.fixed_dictionaries(
+PORTS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {"port": st.sampled_from([80, 81, 82])},
     optional={
         "protocol": st.sampled_from(["TCP", "UDP"]),
@@ -95,7 +95,7 @@ def port_key(port: dict[str, Any]) -> tuple[int, str]:
     return port["port"], port.get("protocol", "TCP")
 
 
-SPECS = st.fixed_dictionaries(
+SPECS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     # One field at least: who owns nothing at all has no entry.
     {"sessionAffinity": st.just("None")},
     optional={
@@ -262,7 +262,7 @@ def test_duplicates_that_are_there_are_one_field() -> None:
 def test_what_always_is_there_nobody_has_added() -> None:
     deployment = {"spec": {"template": {"spec": {"containers": [{"name": "c", "image": "i"}]}}}}
     template = contents.compare({}, deployment, "Deployment").added["f:spec"]["f:template"]
-    item = {".": {}, "f:name": {}, "f:image": {}}
+    item: Fields = {".": {}, "f:name": {}, "f:image": {}}
     assert template == {"f:spec": {"f:containers": {'k:{"name":"c"}': item}}}
 
 

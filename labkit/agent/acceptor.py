@@ -11,6 +11,9 @@ from collections.abc import Callable
 
 from labkit.agent import sockets
 
+#: What is done with a connection: it gets the socket, and the client's address and port.
+Take = Callable[[socket.socket, tuple[str, int]], None]
+
 log = logging.getLogger(__name__)
 
 #: Connections taken in one turn, before other sockets have theirs.
@@ -29,8 +32,11 @@ class Acceptor:
         self._spare = -1
         self._keep_spare()
 
-    def accept(self, listener: socket.socket, take: Callable[[socket.socket, str], None]) -> None:
-        """Hand over the connections that wait at `listener`, each with its client's address."""
+    def accept(self, listener: socket.socket, take: Take, on_refused: Take | None = None) -> None:
+        """Hand over the connections that wait at `listener`.
+
+        One that there is no descriptor for is shown to `on_refused`, and reset.
+        """
         for _ in range(PER_TURN):
             try:
                 client, address = listener.accept()
@@ -40,19 +46,21 @@ class Acceptor:
                 if error.errno not in _OUT_OF_DESCRIPTORS:
                     log.debug("accept: %s", error)  # the client went away while it waited
                     return
-                self._refuse_one(listener)
+                self._refuse_one(listener, on_refused)
                 continue
             client.settimeout(0)
-            take(client, address[0])
+            take(client, address)
 
     def close(self) -> None:
         self._give_up_spare()
 
-    def _refuse_one(self, listener: socket.socket) -> None:
+    def _refuse_one(self, listener: socket.socket, on_refused: Take | None) -> None:
         self._give_up_spare()
         with contextlib.suppress(OSError):
             client, address = listener.accept()
             log.warning("out of file descriptors: resetting the connection of %s", address[0])
+            if on_refused:
+                on_refused(client, address)
             sockets.reset(client)
         self._keep_spare()
 

@@ -6,6 +6,7 @@ import ipaddress
 import logging
 import threading
 import time
+import urllib.parse
 from collections.abc import Callable
 from ipaddress import IPv4Address
 from typing import TypeVar
@@ -15,13 +16,16 @@ from labkit.agent import (
     addresses,
     balancer,
     claims,
+    debug,
     flags,
     generation,
     health,
     http,
+    journal,
     kernel,
     live,
     loop,
+    metrics,
     ports,
     proxier,
     sockets,
@@ -29,12 +33,16 @@ from labkit.agent import (
     tally,
     tcp,
     udp,
+    ways,
 )
 from labkit.client import config as client_config
 from labkit.client import watch
 from labkit.model import proxying, resources
 
 log = logging.getLogger(__name__)
+
+#: What `/proxyMode` says.
+MODE = "userspace"
 
 Parsed = TypeVar("Parsed")
 
@@ -45,28 +53,34 @@ class Agent:
     def __init__(self, options: flags.Flags, host_ip: IPv4Address) -> None:
         self._options = options
         self._tally = tally.Tally()
+        self._book = journal.Journal(self._tally)
+        self._around = ways.Surroundings(pods=options.cluster_cidr)
+        self._stopping = False
         self._loop = loop.Loop()
         self._door = acceptor.Acceptor()
+        self._live = live.LivePorts(
+            self._open_proxy,
+            claims.Claims(self._hold),
+            ports.PortAllocator(options.port_range),
+            live.Addresses(options.bind_address, host_ip),
+        )
         self._proxier = proxier.Proxier(
             self._loop,
-            live.LivePorts(
-                self._open_proxy,
-                claims.Claims(self._hold),
-                ports.PortAllocator(options.port_range),
-                live.Addresses(options.bind_address, host_ip),
-            ),
+            self._live,
             kernel.Kernel(),
             self._tally,
-            addresses.read_local,
+            self._read_local,
             sync_period_s=options.sync_period_s,
             min_sync_period_s=options.min_sync_period_s,
         )
         self._rule_watch = generation.Watch(self._loop, self._proxier.look_for_flush)
+        self._debug = debug.Debug(options.hostname, self._book, self._live, lambda: self._around)
         self._servers = (
             http.Server(self._loop, self._door, options.healthz_address, self._answer_health),
             http.Server(self._loop, self._door, options.metrics_address, self._answer_metrics),
         )
         config = client_config.read_kubeconfig(options.kubeconfig)
+        self._api_host = urllib.parse.urlsplit(config.server).netloc
         self._reflectors = (
             self._reflect(
                 config, resources.SERVICES, proxying.parse_service, self._proxier.take_services
@@ -82,9 +96,9 @@ class Agent:
             threading.Thread(target=reflector.run, daemon=True).start()
         log.info("%s: serving Services at %s", self._options.hostname, self._options.bind_address)
         self._loop.run()
-        for reflector in self._reflectors:
-            reflector.stop()
-        self._rule_watch.close()
+        if left := len(self._book.open()):
+            log.info("resetting what is still open: %d", left)
+        self._book.cut_all("stopping")
         self._proxier.close()
         for server in self._servers:
             server.close()
@@ -92,8 +106,29 @@ class Agent:
         log.info("stopped")
 
     def stop(self) -> None:
-        """From any thread, or a signal."""
-        self._loop.post(self._loop.stop)
+        """Drain, and then end; a second time: end. From any thread, or a signal."""
+        self._loop.post(self._drain)
+
+    def _drain(self) -> None:
+        """Begin nothing new, and end when all that is open is over, or its time is."""
+        if self._stopping:
+            self._loop.stop()
+            return
+        self._stopping = True
+        for reflector in self._reflectors:
+            reflector.stop()
+        self._rule_watch.close()
+        self._proxier.drain()
+        limit_s = self._options.drain_timeout_s
+        log.info("stopping: %d open, for at most %g s", len(self._book.open()), limit_s)
+        self._loop.later(limit_s, self._loop.stop)
+        self._book.when_quiet(self._loop.stop)
+
+    def _read_local(self) -> frozenset[proxying.IPAddress]:
+        """The node's addresses now; the journal tells clients apart by them."""
+        local = addresses.read_local()
+        self._around = ways.Surroundings(local, self._options.cluster_cidr)
+        return local
 
     def _reflect(
         self,
@@ -108,36 +143,57 @@ class Agent:
             news = state.digest(change, parse)
             self._loop.post(lambda: take(news))
 
+        def on_answer(status: int) -> None:
+            word = str(status or "<error>")  # kube-proxy's word for no answer at all
+            self._loop.post(lambda: self._tally.requests.update([word]))
+
         return watch.Reflector(
-            config, resource, label_selector=proxying.SELECTOR, on_change=on_change
+            config,
+            resource,
+            label_selector=proxying.SELECTOR,
+            on_change=on_change,
+            on_answer=on_answer,
         )
 
     def _open_proxy(
         self, service_port: proxying.ServicePort, rotation: balancer.Balancer, port: int
     ) -> live.ProxySocket:
         address = str(self._options.bind_address)
-        name = service_port.name
         if service_port.protocol == "UDP":
             return udp.UdpProxy(
                 self._loop,
                 sockets.bind_udp(address, port),
-                name,
+                service_port,
                 rotation,
-                self._tally,
+                self._book,
                 idle_s=self._options.udp_timeout_s,
             )
         listener = sockets.listen_tcp(address, port)
-        return tcp.TcpProxy(self._loop, self._door, listener, name, rotation, self._tally)
+        return tcp.TcpProxy(self._loop, self._door, listener, service_port, rotation, self._book)
 
     def _hold(self, claim: claims.Claim) -> claims.HeldPort:
         return claims.HeldPort(self._loop, self._door, claim)
 
-    def _answer_health(self, path: str) -> http.Answer:
-        timeout_s = 2 * self._options.sync_period_s
-        return health.answer_health(path, self._tally, time.time(), timeout_s=timeout_s)
+    def _answer_health(self, request: http.Request) -> http.Answer:
+        return health.answer_health(
+            request,
+            self._tally,
+            time.time(),
+            timeout_s=2 * self._options.sync_period_s,
+            stopping=self._stopping,
+        )
 
-    def _answer_metrics(self, path: str) -> http.Answer:
-        return health.answer_metrics(path, self._tally)
+    def _answer_metrics(self, request: http.Request) -> http.Answer | http.Stream:
+        match request.path:
+            case "/proxyMode":
+                return http.Answer(MODE)
+            case "/healthz" | "/healthz/ping":
+                return http.Answer("ok")
+            case "/metrics":
+                text = metrics.render_metrics(self._book, api_host=self._api_host)
+                return http.Answer(text, content_type=metrics.CONTENT_TYPE)
+            case _:
+                return self._debug.answer(request)
 
 
 def find_host_ip(options: flags.Flags) -> IPv4Address:

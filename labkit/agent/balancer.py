@@ -13,9 +13,23 @@ from __future__ import annotations
 import collections
 import random
 import time
-from collections.abc import Callable, Collection, MutableSequence, Sequence
+from collections.abc import Callable, Collection, Mapping, MutableSequence, Sequence
+from typing import Literal, NamedTuple
 
 from labkit.model import proxying
+
+Reason = Literal["round robin", "affinity", "retry"]
+
+
+class Choice(NamedTuple):
+    """An endpoint, and why it is this one. A plain tuple: every connection makes one."""
+
+    endpoint: proxying.Endpoint
+    reason: Reason
+    #: Its place in the rotation, from 1; 0 where the rotation was not asked.
+    position: int
+    #: How many places there were.
+    of: int
 
 
 class Balancer:
@@ -42,6 +56,17 @@ class Balancer:
         """In the order of the rotation."""
         return tuple(self._endpoints)
 
+    @property
+    def next_position(self) -> int:
+        """Whose turn is next, from 1; 0 when there is nobody."""
+        return self._index + 1 if self._endpoints else 0
+
+    @property
+    def affinity(self) -> Mapping[str, tuple[proxying.Endpoint, float]]:
+        """Who is remembered: client address -> (endpoint, seconds since its last connection)."""
+        now = self._clock()
+        return {client: (known, now - used) for client, (known, used) in self._affinity.items()}
+
     def __contains__(self, endpoint: proxying.Endpoint) -> bool:
         return endpoint in self._endpoints
 
@@ -66,23 +91,19 @@ class Balancer:
         if not timeout_s:
             self._affinity.clear()
 
-    def choose(
-        self, client: str, tried: Collection[proxying.Endpoint] = ()
-    ) -> proxying.Endpoint | None:
-        """Return the endpoint for a new connection of `client`; None when there is none at all.
+    def choose(self, client: str, tried: Collection[proxying.Endpoint] = ()) -> Choice | None:
+        """Choose for a new connection of `client`; None when there is no endpoint at all.
 
         `tried` are the endpoints at which this very connection has failed already: the client's
         affinity does not count then, and an endpoint that has not been tried comes first.
         """
         if not self._endpoints:
             return None
-        endpoint = None if tried else self._remembered(client)
-        if endpoint is None:
-            endpoint = self._next(tried)
+        choice = (None if tried else self._remembered(client)) or self._next(tried)
         if self._affinity_timeout_s:
-            self._affinity[client] = (endpoint, self._clock())
+            self._affinity[client] = (choice.endpoint, self._clock())
             self._affinity.move_to_end(client)
-        return endpoint
+        return choice
 
     def expire(self) -> None:
         """Forget the clients that have not come back in time."""
@@ -93,15 +114,16 @@ class Balancer:
                 return
             del self._affinity[client]
 
-    def _remembered(self, client: str) -> proxying.Endpoint | None:
+    def _remembered(self, client: str) -> Choice | None:
         endpoint, used = self._affinity.get(client, (None, 0.0))
         if endpoint is None or self._clock() - used >= self._affinity_timeout_s:
             return None
-        return endpoint
+        return Choice(endpoint, "affinity", 0, len(self._endpoints))
 
-    def _next(self, tried: Collection[proxying.Endpoint]) -> proxying.Endpoint:
+    def _next(self, tried: Collection[proxying.Endpoint]) -> Choice:
         count = len(self._endpoints)
         places = [(self._index + step) % count for step in range(count if tried else 1)]
         place = next((at for at in places if self._endpoints[at] not in tried), places[0])
         self._index = (place + 1) % count
-        return self._endpoints[place]
+        reason: Reason = "retry" if tried else "round robin"
+        return Choice(self._endpoints[place], reason, place + 1, count)

@@ -98,6 +98,10 @@ class Claims:
         self._release_all_but(set(asked))
         return tuple(refusal for owner, claim in asked if (refusal := self._claim(owner, claim)))
 
+    def __iter__(self) -> Iterator[tuple[Claim, proxying.ServicePortName]]:
+        """What is held, and by whom."""
+        return iter([(claim, owner) for claim, (owner, _) in self._held.items()])
+
     def close(self) -> None:
         self._release_all_but(set())
 
@@ -140,6 +144,6 @@ class HeldPort:
         self._sock.close()
 
 
-def _turn_away(client: socket.socket, address: str) -> None:
-    log.debug("resetting the connection of %s: no rule has caught it", address)
+def _turn_away(client: socket.socket, address: tuple[str, int]) -> None:
+    log.debug("resetting the connection of %s: no rule has caught it", address[0])
     sockets.reset(client)

@@ -14,7 +14,7 @@ import os
 import socket
 from collections.abc import Callable
 
-from labkit.agent import balancer, sockets, tally
+from labkit.agent import balancer, journal, sockets
 from labkit.agent import loop as event_loop
 from labkit.model import proxying
 
@@ -30,18 +30,18 @@ class Dial:
     """One client's search.
 
     Ends in `on_connected`, with a socket that the loop watches already, or in `on_failed`, with the
-    reason.
+    outcome and more about it. What was tried goes into the record.
     """
 
     __slots__ = (
         "_balancer",
-        "_client",
+        "_book",
         "_endpoint",
         "_loop",
         "_on_connected",
         "_on_failed",
+        "_record",
         "_sock",
-        "_tally",
         "_timer",
         "_tried",
     )
@@ -50,16 +50,16 @@ class Dial:
         self,
         loop: event_loop.Loop,
         rotation: balancer.Balancer,
-        client: str,
-        counts: tally.Tally,
+        book: journal.Journal,
+        record: journal.Record,
         *,
         on_connected: Callable[[socket.socket], None],
-        on_failed: Callable[[str], None],
+        on_failed: Callable[[journal.Outcome, str], None],
     ) -> None:
         self._loop = loop
         self._balancer = rotation
-        self._client = client
-        self._tally = counts
+        self._book = book
+        self._record = record
         self._on_connected = on_connected
         self._on_failed = on_failed
         self._tried: tuple[proxying.Endpoint, ...] = ()
@@ -70,20 +70,29 @@ class Dial:
     def start(self) -> None:
         """Try endpoints until one is at least on its way."""
         while len(self._tried) < len(TIMEOUTS_S):
-            self._endpoint = self._balancer.choose(self._client, self._tried)
-            if self._endpoint is None:
-                self._on_failed("the Service has no ready endpoint")
+            choice = self._balancer.choose(self._record.client[0], self._tried)
+            if choice is None:
+                self._on_failed("no endpoints", "")
                 return
+            self._record.choice = choice
+            self._endpoint = choice.endpoint
             try:
                 sock, code = sockets.begin_connect(self._endpoint.ip, self._endpoint.port)
             except OSError as error:  # out of descriptors, most likely: no endpoint's fault
-                self._on_failed(error.strerror or str(error))
+                self._on_failed("out of descriptors", error.strerror or str(error))
                 return
             if code in _CONNECTED or code in _ON_ITS_WAY:
                 self._await(sock)
                 return
             self._give_up_on(sock, os.strerror(code))
-        self._on_failed(f"none of {len(self._tried)} endpoints answered")
+        self._on_failed("dial failed", f"none of {len(self._tried)} endpoints answered")
+
+    def abandon(self) -> None:
+        """Stop searching."""
+        if self._sock is not None:
+            sock = self._stop_waiting()
+            self._loop.remove(sock.fileno())
+            sock.close()
 
     def _await(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -121,6 +130,7 @@ class Dial:
     def _give_up_on(self, sock: socket.socket, why: str) -> None:
         assert self._endpoint is not None
         sock.close()
-        self._tally.failed_dials += 1
+        self._book.counts.failed_dials += 1
         self._tried += (self._endpoint,)
-        log.debug("endpoint %s for client %s: %s", self._endpoint, self._client, why)
+        self._record.failures += ((self._endpoint, why),)
+        log.debug("endpoint %s for client %s: %s", self._endpoint, self._record.client[0], why)

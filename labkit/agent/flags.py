@@ -1,4 +1,4 @@
-"""The command line: kube-proxy's flags, and `--node-ip`, which is our own.
+"""The command line: kube-proxy's flags, and two of our own: `--node-ip` and `--drain-timeout`.
 
 Durations are in Go's form (`250ms`, `1m30s`), addresses are `IP:port`. A wrong flag ends the
 program with status 2 and a message that says what was wrong.
@@ -12,7 +12,7 @@ import re
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from labkit import errors
@@ -34,6 +34,8 @@ class Flags:
     sync_period_s: float
     min_sync_period_s: float
     udp_timeout_s: float
+    drain_timeout_s: float
+    cluster_cidr: IPv4Network | None
     healthz_address: tuple[str, int]
     metrics_address: tuple[str, int]
     verbosity: int
@@ -57,6 +59,8 @@ def parse_flags(argv: Sequence[str]) -> Flags:
         sync_period_s=found.iptables_sync_period,
         min_sync_period_s=found.iptables_min_sync_period,
         udp_timeout_s=found.udp_timeout,
+        drain_timeout_s=found.drain_timeout,
+        cluster_cidr=found.cluster_cidr,
         healthz_address=found.healthz_bind_address,
         metrics_address=found.metrics_bind_address,
         verbosity=found.v,
@@ -115,10 +119,20 @@ def _parser() -> argparse.ArgumentParser:
         help="ports to proxy from, as 40000-41000 or 40000+1000; any port if empty",
     )
     flag("--proxy-mode", choices=("userspace", ""), default="userspace", help="the one there is")
+    flag(
+        "--cluster-cidr",
+        type=_checked(_network),
+        default="",
+        help="the network of all pods: the journal tells by it whether a client is one",
+    )
     _add_durations(flag)
     for name, default, shown in (
         ("--healthz-bind-address", "0.0.0.0:10256", "/healthz"),
-        ("--metrics-bind-address", "127.0.0.1:10249", "/metrics and /proxyMode"),
+        (
+            "--metrics-bind-address",
+            "127.0.0.1:10249",
+            "/metrics, /proxyMode and, over loopback, /debug",
+        ),
     ):
         flag(name, type=_checked(parse_address), default=default, help=f"where {shown} is served")
     flag("--v", "-v", type=int, default=0, metavar="LEVEL", help="2 and above log every connection")
@@ -154,6 +168,12 @@ def _add_durations(flag: Callable[..., Any]) -> None:
         help="a UDP client that was silent for so long is balanced anew",
     )
     flag(
+        "--drain-timeout",
+        type=_checked(parse_duration),
+        default="3s",
+        help="how long open connections may go on after SIGTERM; a second one ends them",
+    )
+    flag(
         "--config-sync-period",
         type=positive,
         default="15m",
@@ -173,6 +193,10 @@ def _listen_address(text: str) -> IPv4Address:
     if address == IPv4Address("127.0.0.1"):
         raise ValueError("cannot proxy on localhost: packets from elsewhere never get there")
     return address
+
+
+def _network(text: str) -> IPv4Network | None:
+    return IPv4Network(text) if text else None
 
 
 def _parse_bool(text: str) -> bool:

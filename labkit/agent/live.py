@@ -29,8 +29,14 @@ class ProxySocket(Protocol):
     """What listens on a proxy port: a TcpProxy or a UdpProxy."""
 
     port: int
+    #: As it is now. The journal writes down at which addresses one could ask for it.
+    service_port: proxying.ServicePort
 
     def close(self) -> None: ...
+
+    def drain(self) -> None:
+        """Begin nothing new; what is open goes on."""
+        ...
 
     def endpoints_changed(self) -> None: ...
 
@@ -93,7 +99,7 @@ class LivePorts:
             self._retired.append(self._live.pop(name))
         for service_port in changes.changed:
             entry = self._live[service_port.name]
-            entry.service_port = service_port
+            entry.service_port = entry.proxy.service_port = service_port
             entry.balancer.set_affinity(service_port.affinity_timeout_s)
         for service_port in changes.opened:
             try:
@@ -136,6 +142,20 @@ class LivePorts:
             entry.proxy.close()
             self._allocator.release(entry.allocated)
         return retired
+
+    def __iter__(self) -> Iterator[LivePort]:
+        return iter(tuple(self._live.values()))
+
+    @property
+    def held(self) -> claims.Claims:
+        """The ports of the node that are held."""
+        return self._claims
+
+    def drain(self) -> None:
+        """Begin nothing new, and leave the node's ports to whoever comes next."""
+        for entry in (*self._live.values(), *self._retired):
+            entry.proxy.drain()
+        self._claims.close()
 
     def close(self) -> None:
         """Close every socket, and leave the rules as they are."""

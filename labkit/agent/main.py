@@ -1,6 +1,7 @@
 """The program: read the flags, then run until told to stop.
 
-kube-proxy --kubeconfig=... --node-ip=192.168.56.11      until SIGTERM; the rules stay
+kube-proxy --kubeconfig=... --node-ip=192.168.56.11      until SIGTERM; the rules stay, and open
+                                                         connections may go on for a while
 kube-proxy --cleanup                                     removes the rules, needs no API server
 """
 

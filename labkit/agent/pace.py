@@ -65,6 +65,11 @@ class Pacer:
             self._requested = True
             self._attempt()
 
+    def stop(self) -> None:
+        """No sync from now on, asked for or not."""
+        self._timer.cancel()
+        self._requested = True
+
     def _attempt(self) -> None:
         self._timer.cancel()
         wait_s = self._bucket.wait_s(self._clock())

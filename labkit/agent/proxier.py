@@ -65,6 +65,11 @@ class Proxier:
         self._applying = False
         self._again = False
         self._look_again = False
+        self._draining = False
+        self._clock = clock
+        self._born = time.time()
+        self._sync_began = 0.0
+        self._in_sync = 0
         self._pacer = pace.Pacer(
             loop, self._sync, min_period_s=min_sync_period_s, period_s=sync_period_s, clock=clock
         )
@@ -73,17 +78,21 @@ class Proxier:
         """Hear of Services. Asks for a sync if that makes a difference."""
         was_ready = self._ready
         changed = self._services.take(news)
+        self._tally.service_changes += len(changed)
+        self._tally.service_changes_pending += len(changed)
         if self._ready and (changed or not was_ready):
             self._request()
 
     def take_endpoints(self, news: state.News[state.Endpoints]) -> None:
         """Hear of Endpoints. They take effect at once, without a sync."""
         was_ready = self._ready
-        for key in self._endpoints.take(news):
-            for port in self._services.get(key) or ():
-                if entry := self._live.get(port.name):
-                    entry.balancer.set_endpoints(self._endpoints_of(port.name))
-                    entry.proxy.endpoints_changed()
+        changed = self._endpoints.take(news)
+        self._tally.endpoint_changes += len(changed)
+        if not was_ready:
+            self._tally.endpoint_changes_pending += len(changed)
+        for key in changed:
+            if self._set_endpoints(key):
+                self._observe_programming(news.triggers.get(key, 0.0))
         if self._ready and not was_ready:
             self._request()
 
@@ -95,11 +104,21 @@ class Proxier:
         """
         if self._applying:
             self._look_again = True
-        elif self._ready:
+        elif self._ready and not self._draining:
             self._loop.aside(self._is_flushed, self._looked)
 
+    def drain(self) -> None:
+        """Begin nothing new. The rules stay, for the process that comes next (US-72).
+
+        A connection made meanwhile is refused at once, because nobody listens where the rules turn
+        it; without them it would wander off by the default route.
+        """
+        self._draining = True
+        self._pacer.stop()
+        self._live.drain()
+
     def close(self) -> None:
-        """Close every socket. The rules stay, for the process that comes next (US-72)."""
+        """Close every socket, and leave the rules."""
         self._live.close()
 
     @property
@@ -110,12 +129,29 @@ class Proxier:
         self._tally.last_queued = time.time()
         self._pacer.request()
 
+    def _set_endpoints(self, key: state.Key) -> bool:
+        """Tell the balancers of one Service. Returns whether there are any."""
+        entries = [self._live.get(port.name) for port in self._services.get(key) or ()]
+        for entry in entries:
+            if entry:
+                entry.balancer.set_endpoints(self._endpoints_of(entry.service_port.name))
+                entry.proxy.endpoints_changed()
+        return any(entries)
+
+    def _observe_programming(self, triggered: float) -> None:
+        """How long ago the pod changed; what happened before our time does not count."""
+        if triggered >= self._born:
+            self._tally.programming_s.observe(max(0.0, time.time() - triggered))
+
     def _sync(self) -> None:
-        if not self._ready:
+        if not self._ready or self._draining:
             return
         if self._applying:
             self._again = True
             return
+        self._sync_began = self._clock()
+        self._in_sync = self._tally.service_changes_pending
+        self._tally.endpoint_changes_pending = 0
         self._say((*self._update(), *self._live.settle(self._read_local())))
         self._live.expire_affinity()
         wanted = self._live.wanted_rules()
@@ -154,6 +190,7 @@ class Proxier:
 
     def _applied(self, outcome: bool | errors.LabkitError) -> None:  # noqa: FBT001
         self._applying = False
+        self._tally.sync_s.observe(self._clock() - self._sync_began)
         if self._look_again:
             self._look_again = False
             self.look_for_flush()
@@ -163,6 +200,7 @@ class Proxier:
             self._loop.later(RETRY_S, self._request)
             return
         self._tally.syncs += 1
+        self._tally.service_changes_pending -= self._in_sync
         self._tally.last_sync = time.time()
         if outcome:
             log.info("the rules have changed; %d service ports are served", len(self._live))

@@ -29,8 +29,8 @@ import select
 import socket
 from collections.abc import Callable
 
+from labkit.agent import journal, sockets
 from labkit.agent import loop as event_loop
-from labkit.agent import sockets
 
 #: An ordinary read. Larger than nearly every request, small enough to be cheap to ask for.
 READ_SIZE = 16 * 1024
@@ -45,7 +45,17 @@ _F_SETPIPE_SZ = 1031
 class Stream:
     """One direction of a connection."""
 
-    __slots__ = ("_held", "_in_pipe", "_pipe", "_sink", "_source", "ended", "over")
+    __slots__ = (
+        "_held",
+        "_in_pipe",
+        "_pipe",
+        "_sink",
+        "_source",
+        "broken",
+        "ended",
+        "moved",
+        "over",
+    )
 
     def __init__(self, source: socket.socket, sink: socket.socket) -> None:
         self._source = source
@@ -53,8 +63,12 @@ class Stream:
         self._held = b""
         self._pipe: tuple[int, int] | None = None
         self._in_pipe = 0
+        #: Bytes that the sink has taken.
+        self.moved = 0
         #: The source has said all; what it said may not be delivered yet.
         self.ended = False
+        #: The sink went away before everything was delivered.
+        self.broken = False
         #: Nothing more will happen in this direction.
         self.over = False
 
@@ -102,16 +116,17 @@ class Stream:
             while self._held:
                 sent = self._sink.send(self._held)
                 self._held = self._held[sent:]
+                self.moved += sent
             while self._in_pipe and self._pipe:
-                self._in_pipe -= os.splice(
-                    self._pipe[0], self._sink.fileno(), self._in_pipe, flags=_SPLICE
-                )
+                sent = os.splice(self._pipe[0], self._sink.fileno(), self._in_pipe, flags=_SPLICE)
+                self._in_pipe -= sent
+                self.moved += sent
         except BlockingIOError:
             return False
         except OSError:
             # It went away. What it sent before that may still be in our receive buffer, so the
             # other direction goes on by itself to its end.
-            self.over = True
+            self.over = self.broken = True
         return not self.over
 
     def _pass_on_the_end(self) -> None:
@@ -123,14 +138,24 @@ class Stream:
 class Relay:
     """Both directions of one proxied connection. Owns both sockets, and closes them."""
 
-    __slots__ = ("_backend", "_client", "_closed", "_down", "_loop", "_on_close", "_queued", "_up")
+    __slots__ = (
+        "_backend",
+        "_client",
+        "_closed",
+        "_down",
+        "_first",
+        "_loop",
+        "_on_close",
+        "_queued",
+        "_up",
+    )
 
     def __init__(
         self,
         loop: event_loop.Loop,
         client: socket.socket,
         backend: socket.socket,
-        on_close: Callable[[], None],
+        on_close: Callable[[journal.Outcome, str], None],
     ) -> None:
         self._loop = loop
         self._client = client
@@ -138,6 +163,8 @@ class Relay:
         self._on_close = on_close
         self._up = Stream(client, backend)
         self._down = Stream(backend, client)
+        #: How it will have ended: who was the first to say that this was all.
+        self._first: journal.Outcome | None = None
         self._queued = False
         self._closed = False
 
@@ -147,10 +174,19 @@ class Relay:
         self._loop.add(self._client.fileno(), event_loop.EDGES, self._on_client)
         self._move()
 
+    def moved(self) -> tuple[int, int]:
+        """Bytes that the pod has taken, and the client."""
+        return self._up.moved, self._down.moved
+
+    def cut(self, outcome: journal.Outcome) -> None:
+        """End it now; both ends see a reset."""
+        if not self._closed:
+            self._close(outcome, rudely=True)
+
     def _on_client(self, events: int) -> None:
         """A client that reset the connection wants no more answers, even if it had ended before."""
         if events & select.EPOLLERR and not self._closed:
-            self._close(rudely=True)
+            self._close("client reset", rudely=True)
         else:
             self._move()
 
@@ -161,14 +197,19 @@ class Relay:
     def _move(self) -> None:
         if self._closed:
             return
+        up, down = self._up, self._down
+        side: journal.Outcome = "client reset"
         try:
-            more = self._up.move()
-            more = self._down.move() or more
-        except OSError:
-            self._close(rudely=True)
+            more = up.move()
+            side = "endpoint reset"
+            more = down.move() or more
+        except OSError as error:
+            self._close(side, _detail(error), rudely=True)
             return
-        if self._up.over and self._down.over:
-            self._close(rudely=False)
+        if self._first is None and (up.ended or down.ended):
+            self._first = "client closed" if up.ended else "endpoint closed"
+        if up.over and down.over:
+            self._close(self._ending(), rudely=False)
         elif more and not self._queued:
             self._queued = True
             self._loop.soon(self._go_on)
@@ -177,7 +218,15 @@ class Relay:
         self._queued = False
         self._move()
 
-    def _close(self, *, rudely: bool) -> None:
+    def _ending(self) -> journal.Outcome:
+        """Who would not take what was for it had gone; else it was over when both had said all."""
+        if self._up.broken:
+            return "endpoint reset"
+        if self._down.broken:
+            return "client reset"
+        return self._first or "client closed"
+
+    def _close(self, outcome: journal.Outcome, detail: str = "", *, rudely: bool) -> None:
         """`rudely`: one end reset the connection, so the other end is told the same way."""
         self._closed = True
         for sock in (self._client, self._backend):
@@ -188,7 +237,12 @@ class Relay:
                 sock.close()
         self._up.close()
         self._down.close()
-        self._on_close()
+        self._on_close(outcome, detail)
+
+
+def _detail(error: OSError) -> str:
+    """A reset is said by the outcome; a peer that vanished (ETIMEDOUT) is worth a word."""
+    return "" if isinstance(error, ConnectionResetError) else error.strerror or str(error)
 
 
 def _open_pipe() -> tuple[int, int] | None:

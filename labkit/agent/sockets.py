@@ -16,6 +16,9 @@ KEEPALIVE_S = 15
 _RESET = struct.pack("ii", 1, 0)
 #: The kernel cuts it down to net.core.somaxconn.
 BACKLOG = 65535
+#: linux/netfilter_ipv4.h: the address that a connection was made to before a rule changed it.
+_SO_ORIGINAL_DST = 80
+_SOCKADDR_IN = struct.Struct("=H2s4s8x")
 
 
 def listen_tcp(ip: str, port: int) -> socket.socket:
@@ -65,6 +68,20 @@ def reset(sock: socket.socket) -> None:
     with contextlib.suppress(OSError):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
     sock.close()
+
+
+def original_destination(sock: socket.socket) -> tuple[str, int] | None:
+    """The address that the client of an accepted connection asked for.
+
+    The kernel's connection tracking remembers it, because it has to change the answers back. None
+    where nothing is tracked.
+    """
+    try:
+        answer = sock.getsockopt(socket.SOL_IP, _SO_ORIGINAL_DST, _SOCKADDR_IN.size)
+    except OSError:
+        return None
+    _, port, ip = _SOCKADDR_IN.unpack(answer)
+    return socket.inet_ntoa(ip), int.from_bytes(port)
 
 
 def detect_host_ip() -> str:

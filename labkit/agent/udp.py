@@ -9,6 +9,10 @@ A session that has been silent for `--udp-timeout` is over: the next datagram of
 balanced anew. But a pod may still be working on the last question. So a session whose last word was
 the client's stays and listens for REPLY_WINDOW_S, as long as the kernel's own tracking would let
 a late answer through.
+
+Each session is a record in the journal, and so is a datagram that nobody could be found for. Where
+it was sent to before a rule turned it, the socket does not tell; `conntrack.py` finds out, but only
+when somebody reads the journal.
 """
 
 from __future__ import annotations
@@ -20,9 +24,8 @@ import socket
 import struct
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from labkit.agent import balancer, sockets, tally
+from labkit.agent import balancer, journal, sockets
 from labkit.agent import loop as event_loop
 from labkit.model import proxying
 
@@ -45,15 +48,35 @@ Address = tuple[str, int]
 Key = tuple[Address, bytes]
 
 
-@dataclass(slots=True)
 class Session:
     """What one client and one endpoint have to say to each other."""
 
-    key: Key
-    endpoint: proxying.Endpoint
-    sock: socket.socket
-    last_used: float
-    answered: bool = False
+    __slots__ = ("_end", "answered", "down", "endpoint", "key", "last_used", "record", "sock", "up")
+
+    def __init__(
+        self,
+        key: Key,
+        endpoint: proxying.Endpoint,
+        sock: socket.socket,
+        record: journal.Record,
+        end: Callable[[Session, journal.Outcome], None],
+    ) -> None:
+        self.key = key
+        self.endpoint = endpoint
+        self.sock = sock
+        self.record = record
+        self._end = end
+        self.last_used = 0.0
+        self.answered = False
+        #: Bytes toward the endpoint, and back.
+        self.up = 0
+        self.down = 0
+
+    def moved(self) -> tuple[int, int]:
+        return self.up, self.down
+
+    def cut(self, outcome: journal.Outcome) -> None:
+        self._end(self, outcome)
 
 
 class UdpProxy:
@@ -63,18 +86,19 @@ class UdpProxy:
         self,
         loop: event_loop.Loop,
         sock: socket.socket,
-        name: proxying.ServicePortName,
+        service_port: proxying.ServicePort,
         rotation: balancer.Balancer,
-        counts: tally.Tally,
+        book: journal.Journal,
         *,
         idle_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._loop = loop
         self._sock = sock
-        self._name = name
+        #: As it is now; it may change while the socket stays.
+        self.service_port = service_port
         self._balancer = rotation
-        self._tally = counts
+        self._book = book
         self._idle_s = idle_s
         self._clock = clock
         #: By client; the one that was used longest ago comes first.
@@ -82,23 +106,30 @@ class UdpProxy:
         #: Over, but for a reply that may still come.
         self._waiting: collections.deque[Session] = collections.deque()
         self._timer: event_loop.Timer | None = None
+        self._draining = False
         self.port: int = sock.getsockname()[1]
         sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
         loop.add(sock.fileno(), select.EPOLLIN, self._on_datagrams)
 
     def close(self) -> None:
         for session in (*self._sessions.values(), *self._waiting):
-            self._end(session)
+            self._end(session, "service gone")
         if self._timer:
             self._timer.cancel()
         self._loop.remove(self._sock.fileno())
         self._sock.close()
 
+    def drain(self) -> None:
+        """Begin nothing new, and do not wait long: a datagram may be lost anywhere, at any time."""
+        self._draining = True
+        for session in tuple(self._waiting):
+            self._end(session, "no answer")
+
     def endpoints_changed(self) -> None:
         """Clients of an endpoint that is gone get another one with their next datagram."""
         for session in tuple(self._sessions.values()):
             if session.endpoint not in self._balancer:
-                self._retire(session)
+                self._retire(session, "endpoint gone")
 
     def _on_datagrams(self, _events: int) -> None:
         for _ in range(PER_TURN):
@@ -109,7 +140,7 @@ class UdpProxy:
             except BlockingIOError:
                 return
             except OSError as error:
-                log.debug("%s: %s", self._name, error)
+                log.debug("%s: %s", self.service_port.name, error)
                 return
             asked = _PKTINFO.unpack(info[0][2])[1] if info else b""
             self._forward(data, (client, asked))
@@ -117,40 +148,51 @@ class UdpProxy:
     def _forward(self, data: bytes, key: Key) -> None:
         session = self._sessions.get(key)
         if session and self._clock() - session.last_used >= self._idle_s:
-            self._retire(session)
+            self._retire(session, "idle")
             session = None
         session = session or self._begin(key)
         if session is None:
-            self._tally.dropped_datagrams += 1
+            self._book.counts.dropped_datagrams += 1
             return
         self._touch(session, answered=False)
         try:
-            session.sock.send(data)
+            session.up += session.sock.send(data)
         except BlockingIOError:
-            self._tally.dropped_datagrams += 1
+            self._book.counts.dropped_datagrams += 1
         except OSError as error:  # the pod's node said that nobody is there
-            log.debug("%s: endpoint %s: %s", self._name, session.endpoint, error)
-            self._end(session)
+            self._endpoint_failed(session, error)
 
     def _begin(self, key: Key) -> Session | None:
         """A session with the endpoint whose turn it is; None when there is none."""
-        endpoint = self._balancer.choose(key[0][0])
-        if endpoint is None:
-            log.info("%s: dropping a datagram of %s: no ready endpoint", self._name, key[0][0])
+        client, asked = key
+        record = self._book.begin(self.service_port, client)
+        record.arrived_at = (socket.inet_ntoa(asked), self.port) if asked else None
+        choice = record.choice = None if self._draining else self._balancer.choose(client[0])
+        if choice is None:
+            self._refuse(record, "stopping" if self._draining else "no endpoints")
             return None
+        endpoint = choice.endpoint
         try:
             sock = sockets.connect_udp(endpoint.ip, endpoint.port)
         except OSError as error:
-            log.warning("%s: no session for %s: %s", self._name, key[0][0], error)
+            self._refuse(record, "out of descriptors", error.strerror or str(error))
             return None
-        session = Session(key, endpoint, sock, self._clock())
+        session = Session(key, endpoint, sock, record, self._end)
+        session.last_used = self._clock()
+        record.carrier = session
         self._sessions[key] = session
-        self._tally.udp_sessions += 1
-        self._tally.active_udp_sessions += 1
         self._loop.add(sock.fileno(), select.EPOLLIN, lambda _events: self._on_replies(session))
+        self._book.announce(record)
+        self._book.connect(record, sock.getsockname())
         if len(self._sessions) == 1:
             self._watch_idleness()
         return session
+
+    def _refuse(self, record: journal.Record, why: journal.Outcome, detail: str = "") -> None:
+        name, client = self.service_port.name, record.client[0]
+        log.info("%s: dropping a datagram of %s: %s", name, client, detail or why)
+        self._book.announce(record)
+        self._book.end(record, why, detail)
 
     def _on_replies(self, session: Session) -> None:
         for _ in range(PER_TURN):
@@ -159,20 +201,24 @@ class UdpProxy:
             except BlockingIOError:
                 return
             except OSError as error:
-                log.debug("%s: endpoint %s: %s", self._name, session.endpoint, error)
-                self._end(session)
+                self._endpoint_failed(session, error)
                 return
             self._reply(session, data)
+
+    def _endpoint_failed(self, session: Session, error: OSError) -> None:
+        name, why = self.service_port.name, error.strerror or str(error)
+        log.debug("%s: endpoint %s: %s", name, session.endpoint, why)
+        self._end(session, "endpoint refused", why)
 
     def _reply(self, session: Session, data: bytes) -> None:
         client, asked = session.key
         self._touch(session, answered=True)
         source = [(socket.IPPROTO_IP, _IP_PKTINFO, _PKTINFO.pack(0, asked, b""))] if asked else []
         try:
-            self._sock.sendmsg([data], source, 0, client)
+            session.down += self._sock.sendmsg([data], source, 0, client)
         except OSError as error:
-            self._tally.dropped_datagrams += 1
-            log.debug("%s: a reply to %s: %s", self._name, client[0], error)
+            self._book.counts.dropped_datagrams += 1
+            log.debug("%s: a reply to %s: %s", self.service_port.name, client[0], error)
 
     def _touch(self, session: Session, *, answered: bool) -> None:
         session.last_used = self._clock()
@@ -195,22 +241,23 @@ class UdpProxy:
             session = next(iter(self._sessions.values()))
             if now - session.last_used < self._idle_s:
                 break
-            self._retire(session)
+            self._retire(session, "idle")
         while self._waiting and (
             now - self._waiting[0].last_used >= REPLY_WINDOW_S or len(self._waiting) > MAX_WAITING
         ):
-            self._end(self._waiting[0])
+            late = self._waiting[0]
+            self._end(late, "idle" if late.answered else "no answer")
         self._watch_idleness()
 
-    def _retire(self, session: Session) -> None:
+    def _retire(self, session: Session, outcome: journal.Outcome) -> None:
         """The client's next datagram begins anew; an answer that is due may still come."""
-        if session.answered:
-            self._end(session)
+        if session.answered or self._draining:
+            self._end(session, outcome if session.answered else "no answer")
             return
         del self._sessions[session.key]
         self._waiting.append(session)
 
-    def _end(self, session: Session) -> None:
+    def _end(self, session: Session, outcome: journal.Outcome, detail: str = "") -> None:
         if self._sessions.get(session.key) is session:
             del self._sessions[session.key]
         elif session in self._waiting:
@@ -219,4 +266,4 @@ class UdpProxy:
             return
         self._loop.remove(session.sock.fileno())
         session.sock.close()
-        self._tally.active_udp_sessions -= 1
+        self._book.end(session.record, outcome, detail)

@@ -12,6 +12,7 @@ The Reflector does all of that, so that its user sees only `Synced` and changes.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import random
@@ -81,7 +82,7 @@ def watch(
     try:
         path = resource.path(namespace)
         query = http.selectors(label_selector, field_selector)
-        yield from _watch_on(connection, config, path, query, resource_version, timeout_s)
+        yield from _watch_on(connection, config, path, query, resource_version, timeout_s, _ask)
     finally:
         connection.close()
 
@@ -90,7 +91,8 @@ class Reflector:
     """Lists and watches one kind of object for as long as `run` runs, through every trouble.
 
     `on_change` is called on the thread that runs `run`: first with Synced, then with each change;
-    after a gap with Synced again. `stop` may be called from any thread and takes effect at once.
+    after a gap with Synced again. `on_answer` gets, there too, each status, and 0 for
+    a request without an answer. `stop` may be called from any thread and takes effect at once.
     """
 
     def __init__(
@@ -102,12 +104,14 @@ class Reflector:
         field_selector: str = "",
         dial: wire.Dial = wire.dial_tcp,
         on_change: Callable[[Change], None],
+        on_answer: Callable[[int], None] = lambda _status: None,
     ) -> None:
         self._config = config
         self._resource = resource
         self._query = http.selectors(label_selector, field_selector)
         self._dial = dial
         self._on_change = on_change
+        self._on_answer = on_answer
         self._version = ""
         self._failures = 0
         self._stopping = threading.Event()
@@ -131,7 +135,7 @@ class Reflector:
 
     def _converse(self) -> None:
         """One connection's life: list if need be, then one watch after the other."""
-        with wire.translated(self._config):
+        with wire.translated(self._config), self._unanswered():
             connection = self._connection = wire.connect(self._config, self._dial)
         try:
             while not self._stopping.is_set():
@@ -145,7 +149,13 @@ class Reflector:
             self._list(connection)
         begun = time.monotonic()
         for event in _watch_on(
-            connection, self._config, self._resource.path(), self._query, self._version, WATCH_S
+            connection,
+            self._config,
+            self._resource.path(),
+            self._query,
+            self._version,
+            WATCH_S,
+            self._ask,
         ):
             self._failures = 0
             self._take(event)
@@ -157,12 +167,27 @@ class Reflector:
         path = http.with_query(self._resource.path(), self._query)
         with wire.translated(self._config):
             connection.wait_at_most(LATENESS_S)
-            response = connection.send("GET", path)
+            response = self._ask(connection, path)
             answer = response.read()
         listed = http.decode(response, answer)
         version = _version_of(listed)
         self._on_change(Synced(tuple(listed.get("items") or ()), version))
         self._version = version
+
+    def _ask(self, connection: wire.Connection, path: str) -> wire.Response:
+        with self._unanswered():
+            response = _ask(connection, path)
+        self._on_answer(response.status)
+        return response
+
+    @contextlib.contextmanager
+    def _unanswered(self) -> Iterator[None]:
+        """What goes wrong in here is a request that had no answer."""
+        try:
+            yield
+        except OSError:
+            self._on_answer(0)
+            raise
 
     def _take(self, event: WatchEvent) -> None:
         if event.type != "BOOKMARK":
@@ -187,6 +212,7 @@ def _watch_on(
     query: dict[str, str],
     resource_version: str,
     timeout_s: float,
+    ask: Callable[[wire.Connection, str], wire.Response],
 ) -> Iterator[WatchEvent]:
     asked = query | {
         "watch": "true",
@@ -196,7 +222,7 @@ def _watch_on(
     }
     with wire.translated(config):
         connection.wait_at_most(timeout_s + LATENESS_S)
-        response = connection.send("GET", http.with_query(path, asked))
+        response = ask(connection, http.with_query(path, asked))
         if response.status >= 400:
             http.decode(response, response.read())
         lines = response.lines()
@@ -207,6 +233,10 @@ def _watch_on(
             return
         if line:
             yield _parse_event(line)
+
+
+def _ask(connection: wire.Connection, path: str) -> wire.Response:
+    return connection.send("GET", path)
 
 
 def _parse_event(line: bytes) -> WatchEvent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -10,11 +11,15 @@ from typing import Any
 
 import pytest
 
-from labkit.agent import acceptor, balancer, sockets, tally, tcp, udp
-from labkit.model.proxying import Endpoint, ServicePortName
+from labkit.agent import acceptor, balancer, journal, sockets, tally, tcp, udp
+from labkit.model.proxying import Endpoint, ServicePort, ServicePortName
 from tests.unit.agent import fakes
 
 NAME = ServicePortName("default", "app1")
+TCP, UDP = (
+    ServicePort(NAME, protocol, 8080, ipaddress.ip_address("10.96.20.1"), node_port=30062)
+    for protocol in ("TCP", "UDP")
+)
 
 
 class Bench:
@@ -23,6 +28,7 @@ class Bench:
     def __init__(self) -> None:
         self.running = fakes.RunningLoop()
         self.tally = tally.Tally()
+        self.book = journal.Journal(self.tally)
         self.door = acceptor.Acceptor()
         self._proxies: list[Any] = []
 
@@ -35,7 +41,7 @@ class Bench:
         listener = sockets.listen_tcp("127.0.0.1", 0)
         rotation = self.rotation(*endpoints)
         proxy = self.running.do(
-            lambda: tcp.TcpProxy(self.running.loop, self.door, listener, NAME, rotation, self.tally)
+            lambda: tcp.TcpProxy(self.running.loop, self.door, listener, TCP, rotation, self.book)
         )
         self._proxies.append(proxy)
         return "127.0.0.1", proxy.port
@@ -50,7 +56,7 @@ class Bench:
         sock = sockets.bind_udp("127.0.0.1", 0)
         proxy: udp.UdpProxy = self.running.do(
             lambda: udp.UdpProxy(
-                self.running.loop, sock, NAME, rotation, self.tally, idle_s=idle_s, clock=clock
+                self.running.loop, sock, UDP, rotation, self.book, idle_s=idle_s, clock=clock
             )
         )
         self._proxies.append(proxy)

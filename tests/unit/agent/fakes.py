@@ -9,12 +9,13 @@ import queue
 import socket
 import threading
 import urllib.parse
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from labkit.agent import kernel, live
+from labkit.agent import balancer, kernel, live
 from labkit.agent import loop as event_loop
 from labkit.model import rules
+from labkit.model.proxying import Endpoint
 from labkit.model.resources import Object
 
 
@@ -252,6 +253,14 @@ def tcp_pod(
     finally:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
+
+
+def endpoint(
+    rotation: balancer.Balancer, client: str, tried: Collection[Endpoint] = ()
+) -> Endpoint | None:
+    """The endpoint alone that a balancer chooses."""
+    choice = rotation.choose(client, tried)
+    return choice.endpoint if choice else None
 
 
 def ask(client: socket.socket, address: tuple[str, int]) -> bytes:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from labkit.agent import acceptor, health, http, tally
 from tests.unit.agent import fakes
 
+HEALTHZ = http.Request("/healthz")
+
 
 def test_OB_1_healthz_is_json_of_kube_proxy_s_form() -> None:
-    answer = health.answer_health("/healthz", tally.Tally(), 1795462208.5, timeout_s=60)
+    answer = health.answer_health(HEALTHZ, tally.Tally(), 1795462208.5, timeout_s=60)
     assert answer.status == 200
     assert answer.content_type == "application/json"
     moment = "2026-11-23 19:30:08.500000000 +0000 UTC"
@@ -30,30 +32,18 @@ def test_OB_2_who_was_asked_and_did_not_sync_in_time_is_not_healthy(
     queued: float, synced: float, now: float, status: int
 ) -> None:
     counts = tally.Tally(last_queued=queued, last_sync=synced)
-    assert health.answer_health("/healthz", counts, now, timeout_s=60).status == status
+    assert health.answer_health(HEALTHZ, counts, now, timeout_s=60).status == status
 
 
 def test_other_paths_are_not_found() -> None:
-    assert health.answer_health("/", tally.Tally(), 0, timeout_s=60).status == 404
-    assert health.answer_metrics("/configz", tally.Tally()).status == 404
+    elsewhere = http.Request("/")
+    assert health.answer_health(elsewhere, tally.Tally(), 0, timeout_s=60).status == 404
 
 
-def test_the_proxy_mode_is_one_word() -> None:
-    assert health.answer_metrics("/proxyMode", tally.Tally()) == http.Answer("userspace")
-    assert health.answer_metrics("/healthz", tally.Tally()).body == "ok"
-
-
-def test_metrics_are_what_was_counted() -> None:
-    counts = tally.Tally(connections=3, active_connections=1, last_sync=1795462208.5)
-    text = health.answer_metrics("/metrics?x=1", counts).body
-    lines = [line for line in text.splitlines() if not line.startswith("#")]
-    values = dict(line.split() for line in lines)
-    assert values["labkit_proxy_connections_total"] == "3"
-    assert values["labkit_proxy_connections_active"] == "1"
-    assert float(values["kubeproxy_sync_proxy_rules_last_timestamp_seconds"]) == 1795462208.5
-    assert int(values["process_resident_memory_bytes"]) > 1_000_000
-    assert int(values["process_open_fds"]) > 2
-    assert text.count("# TYPE ") == len(values)
+def test_who_is_stopping_sends_load_balancers_elsewhere() -> None:
+    counts = tally.Tally(last_queued=100, last_sync=101)
+    answer = health.answer_health(HEALTHZ, counts, 150, timeout_s=60, stopping=True)
+    assert answer.status == 503
 
 
 class Web:
@@ -61,13 +51,24 @@ class Web:
 
     def __init__(self, running: fakes.RunningLoop, port: int = 0) -> None:
         self.running = running
+        self.readers: list[http.Push] = []
         self.door = acceptor.Acceptor()
         self.server: http.Server = running.do(
             lambda: http.Server(running.loop, self.door, ("127.0.0.1", port), self.answer)
         )
 
-    def answer(self, path: str) -> http.Answer:
-        return http.Answer(f"you asked for {path}") if path != "/none" else http.NOT_FOUND
+    def answer(self, request: http.Request) -> http.Answer | http.Stream:
+        match request.path:
+            case "/none":
+                return http.NOT_FOUND
+            case "/stream":
+                return http.Stream(self.subscribe)
+            case path:
+                return http.Answer(f"you asked for {path}")
+
+    def subscribe(self, push: http.Push) -> Callable[[], None]:
+        self.readers.append(push)
+        return lambda: self.readers.remove(push)
 
     def say(self, *pieces: bytes) -> bytes:
         with socket.create_connection(("127.0.0.1", self.server.port), timeout=5) as client:
@@ -115,6 +116,36 @@ def test_who_says_nothing_is_not_waited_for(
 ) -> None:
     monkeypatch.setattr(http, "PATIENCE_S", 0.01)
     assert web.say() == b""
+
+
+def test_a_stream_is_a_chunk_for_each_line_until_the_reader_goes(
+    web: Web, running: fakes.RunningLoop
+) -> None:
+    with socket.create_connection(("127.0.0.1", web.server.port), timeout=5) as client:
+        client.sendall(b"GET /stream HTTP/1.1\r\n\r\n")
+        running.until(lambda: bool(web.readers))
+        running.do(lambda: web.readers[0]("one"))
+        running.do(lambda: web.readers[0]("two"))
+        heard = b""
+        while not heard.endswith(b"4\r\none\n\r\n4\r\ntwo\n\r\n"):
+            heard += client.recv(4096)
+        assert b"Transfer-Encoding: chunked" in heard
+    running.until(lambda: not web.readers)
+
+
+def test_who_does_not_read_a_stream_is_no_longer_told(
+    web: Web, running: fakes.RunningLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "MAX_BEHIND", 100_000)
+    with socket.create_connection(("127.0.0.1", web.server.port), timeout=5) as client:
+        client.sendall(b"GET /stream HTTP/1.1\r\n\r\n")
+        running.until(lambda: bool(web.readers))
+        push = web.readers[0]
+        for _ in range(1000):
+            if not web.readers:
+                break
+            running.do(lambda: push("x" * 50_000))
+        assert web.readers == []
 
 
 def test_OB_4_a_port_that_is_taken_is_waited_for(

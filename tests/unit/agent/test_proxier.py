@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from labkit import errors
-from labkit.agent import balancer, claims, live, ports, proxier, state, tally
+from labkit.agent import balancer, claims, describe, live, ports, proxier, state, tally
+from labkit.client import watch
 from labkit.model import proxying
 from labkit.model.resources import Object
 from tests.unit.agent import fakes
@@ -19,13 +21,24 @@ from tests.unit.agent.test_claims import FakeHost
 class FakeProxy:
     """A proxy socket that only remembers."""
 
-    def __init__(self, world: World, rotation: balancer.Balancer, port: int) -> None:
+    def __init__(
+        self,
+        world: World,
+        service_port: proxying.ServicePort,
+        rotation: balancer.Balancer,
+        port: int,
+    ) -> None:
         self.world, self.balancer, self.port = world, rotation, port
+        self.service_port = service_port
         self.told = 0
+        self.draining = False
 
     def close(self) -> None:
         self.world.open.remove(self)
         self.world.rules_at_close.append(self.world.kernel.comments)
+
+    def drain(self) -> None:
+        self.draining = True
 
     def endpoints_changed(self) -> None:
         self.told += 1
@@ -81,10 +94,10 @@ class World:
         self.running.until(lambda: self.tally.syncs >= count)
 
     def _open_proxy(
-        self, _: proxying.ServicePort, rotation: balancer.Balancer, port: int
+        self, service_port: proxying.ServicePort, rotation: balancer.Balancer, port: int
     ) -> FakeProxy:
         self.next_port += 1
-        proxy = FakeProxy(self, rotation, port or self.next_port)
+        proxy = FakeProxy(self, service_port, rotation, port or self.next_port)
         self.open.append(proxy)
         return proxy
 
@@ -130,7 +143,9 @@ def test_US_14_endpoints_take_effect_without_a_sync(world: World) -> None:
     [proxy] = world.open
     assert proxy.balancer.choose("a") is None
     world.endpoints(endpoints("app1", "10.244.1.2"))
-    assert str(proxy.balancer.choose("a")) == "10.244.1.2:8080"
+    choice = proxy.balancer.choose("a")
+    assert choice is not None
+    assert str(choice.endpoint) == "10.244.1.2:8080"
     assert proxy.told == 1
     assert world.tally.syncs == 1
 
@@ -255,10 +270,10 @@ def test_affinity_edits_reach_the_balancer(world: World) -> None:
     world.endpoints(endpoints("app1", "10.244.1.2", "10.244.1.3"), whole=True)
     world.synced(1)
     rotation = world.open[0].balancer
-    assert rotation.choose("a") != rotation.choose("a")
+    assert fakes.endpoint(rotation, "a") != fakes.endpoint(rotation, "a")
     world.services(sticky)
     world.synced(2)
-    assert rotation.choose("a") == rotation.choose("a")
+    assert fakes.endpoint(rotation, "a") == fakes.endpoint(rotation, "a")
 
 
 def test_after_a_flush_the_rules_are_written_again(
@@ -277,3 +292,43 @@ def test_after_a_flush_the_rules_are_written_again(
     world.running.do(world.proxier.look_for_flush)
     world.running.until(lambda: "cannot be read: no iptables-save" in caplog.text)
     assert len(world.kernel.applied) == 2
+
+
+def test_changes_are_counted_until_they_are_in_effect(world: World) -> None:
+    world.services(service("app1"), service("app2", "10.96.20.2"), whole=True)
+    assert world.tally.service_changes == world.tally.service_changes_pending == 2
+    world.endpoints(endpoints("app1", "10.244.1.2"), whole=True)
+    world.synced(1)
+    assert (world.tally.service_changes, world.tally.service_changes_pending) == (2, 0)
+    assert (world.tally.endpoint_changes, world.tally.endpoint_changes_pending) == (1, 0)
+    world.endpoints(endpoints("app1", "10.244.1.3"))
+    assert (world.tally.endpoint_changes, world.tally.endpoint_changes_pending) == (2, 0)
+    assert world.tally.sync_s.count == 1
+
+
+@pytest.mark.parametrize(("ago_s", "observed"), [(0, 1), (-3600, 0)])
+def test_network_programming_is_measured_from_the_trigger_time(
+    world: World, ago_s: float, observed: int
+) -> None:
+    """What happened before our own time says nothing about us."""
+    world.services(service("app1"), whole=True)
+    world.endpoints(whole=True)
+    world.synced(1)
+    changed = endpoints("app1", "10.244.1.2")
+    moment = describe.render_time(time.time() + ago_s)
+    changed["metadata"]["annotations"] = {state.TRIGGER_TIME: moment}
+    news = state.digest(watch.WatchEvent("MODIFIED", changed), proxying.parse_endpoints)
+    world.running.do(lambda: world.proxier.take_endpoints(news))
+    assert world.tally.programming_s.count == observed
+    assert world.tally.programming_s.sum < 10
+
+
+def test_who_drains_opens_and_writes_nothing_more(world: World) -> None:
+    world.services(service("app1"), whole=True)
+    world.endpoints(whole=True)
+    world.synced(1)
+    world.running.do(world.proxier.drain)
+    assert [proxy.draining for proxy in world.open] == [True]
+    world.services(service("app2", "10.96.20.2"))
+    world.running.do(lambda: None)
+    assert len(world.kernel.applied) == 1

@@ -56,8 +56,8 @@ def annotate(deployment: resources.Object, revision: int) -> dict[str, str]:
     return {
         **kept,
         rollout.REVISION: str(revision),
-        "deployment.kubernetes.io/desired-replicas": str(wanted),
-        "deployment.kubernetes.io/max-replicas": str(wanted + rollout.limits(deployment)[0]),
+        rollout.DESIRED: str(wanted),
+        rollout.MAXIMUM: str(wanted + rollout.limits(deployment)[0]),
     }
 
 
@@ -133,8 +133,8 @@ class Controller(controller.Controller):
         sets: Sequence[resources.Object],
     ) -> resources.Object | None:
         old = [found for found in sets if found is not new]
-        if deployment["spec"].get("paused"):
-            self._scale_alone(deployment, sets)
+        if deployment["spec"].get("paused") or rollout.is_scaled(deployment, sets):
+            self._scale_all(deployment, sets)
             return new
         revision = max((rollout.revision_of(found) for found in old), default=0) + 1
         if new is None:
@@ -214,23 +214,31 @@ class Controller(controller.Controller):
             for stored in everything
         )
 
-    def _scale_alone(self, deployment: resources.Object, sets: Sequence[resources.Object]) -> None:
-        """A paused Deployment keeps its template, and still follows its number of replicas."""
-        active = [found for found in sets if rollout.replicas_of(found)] or list(sets[-1:])
-        if len(active) == 1:
-            self._scale(deployment, active[0], deployment["spec"]["replicas"])
+    def _scale_all(self, deployment: resources.Object, sets: Sequence[resources.Object]) -> None:
+        """A new number of replicas is not a rollout's business: a paused one follows it, too.
+
+        Every ReplicaSet notes the number, so that the rollout goes on from there.
+        """
+        planned = rollout.plan_scale(deployment, sets)
+        for found in sets:
+            held = rollout.replicas_of(found)
+            number = planned.get(found["metadata"]["name"], held)
+            if held or number:
+                self._scale(deployment, found, number)
 
     def _scale(self, deployment: resources.Object, found: resources.Object, number: int) -> None:
         held, meta = rollout.replicas_of(found), found["metadata"]
-        if number == held:
-            return
+        numbers = annotate(deployment, 0)
 
         def scale(obj: resources.Object) -> resources.Object:
             obj["spec"]["replicas"] = number
+            notes = obj["metadata"].setdefault("annotations", {})
+            notes |= {name: numbers[name] for name in (rollout.DESIRED, rollout.MAXIMUM)}
             return obj
 
         self._objects.update(replicasets.KIND, meta["namespace"], meta["name"], scale)
-        self._tell(deployment, meta["name"], held, number)
+        if number != held:
+            self._tell(deployment, meta["name"], held, number)
 
     def _tell(self, deployment: resources.Object, name: str, held: int, number: int) -> None:
         way = "up" if number > held else "down"

@@ -18,6 +18,9 @@ from labkit.model import resources
 
 HASH_LABEL = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"
+#: What a ReplicaSet was made for: its Deployment's replicas then, without and with the surge.
+DESIRED = "deployment.kubernetes.io/desired-replicas"
+MAXIMUM = "deployment.kubernetes.io/max-replicas"
 #: As in generated names: nothing that could be read as a word.
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 _HASH_LENGTH = 10
@@ -116,6 +119,65 @@ def plan_old(
         planned[name] -= less
         spare -= less
     return {name: number for name, number in planned.items() if number != numbers[name]}
+
+
+def plan_scale(deployment: resources.Object, sets: Sequence[resources.Object]) -> dict[str, int]:
+    """The replicas of those ReplicaSets that change when the Deployment itself is scaled, by name.
+
+    With one that has replicas it is that one. In the middle of a rollout each gets its share: so
+    the risk that a half-finished rollout takes stays what it was.
+    """
+    active = [found for found in sets if replicas_of(found)]
+    if len(active) <= 1:
+        only = active or list(sets[-1:])
+        wanted = int(deployment["spec"]["replicas"])
+        return {each["metadata"]["name"]: wanted for each in only if replicas_of(each) != wanted}
+    rolling = deployment["spec"]["strategy"]["type"] == "RollingUpdate"
+    return _plan_shares(deployment, active) if rolling else {}
+
+
+def is_scaled(deployment: resources.Object, sets: Sequence[resources.Object]) -> bool:
+    """True when the number of replicas is another than the ReplicaSets were made for."""
+    wanted = str(deployment["spec"]["replicas"])
+    noted = (_note(found, DESIRED) for found in sets if replicas_of(found))
+    return any(number not in ("", wanted) for number in noted)
+
+
+def _plan_shares(
+    deployment: resources.Object, active: Sequence[resources.Object]
+) -> dict[str, int]:
+    """Share what is allowed more, or less, in proportion; what rounding leaves goes to the first.
+
+    The largest comes first, and of equals the newest when there is more, the oldest when less.
+    """
+    total, wanted = sum(map(replicas_of, active)), int(deployment["spec"]["replicas"])
+    allowed = wanted + limits(deployment)[0] if wanted else 0
+    change = allowed - total
+    newest = list(active[::-1]) if change > 0 else list(active)
+    ordered = sorted(newest, key=replicas_of, reverse=True)
+    planned, rest = {}, change
+    for found in ordered:
+        held = replicas_of(found)
+        before = int(_note(found, MAXIMUM) or total)
+        share = _round(held * allowed, before) - held
+        share = max(min(share, rest), 0) if change > 0 else min(max(share, rest), 0)
+        planned[found["metadata"]["name"]] = held + share
+        rest -= share
+    for name, number in planned.items():
+        step = max(rest, -number)
+        planned[name] += step
+        rest -= step
+    numbers = {found["metadata"]["name"]: replicas_of(found) for found in active}
+    return {name: number for name, number in planned.items() if number != numbers[name]}
+
+
+def _note(found: resources.Object, name: str) -> str:
+    return str((found["metadata"].get("annotations") or {}).get(name, ""))
+
+
+def _round(number: int, by: int) -> int:
+    """Divide, and round halves up."""
+    return (2 * number + by) // (2 * by)
 
 
 # --- status --------------------------------------------------------------------------------------

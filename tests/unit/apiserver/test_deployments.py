@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from labkit.apiserver import conditions, registry
 from labkit.apiserver.controllers import deployments, replicasets, rollout
@@ -62,6 +64,47 @@ class TestArithmetic:
         old = [replica_set("a", 4, 4)]
         assert rollout.plan_old(obj, replica_set("n", 0, 0), old) == {"a": 0}
         assert (rollout.plan_new(obj, 0, 4), rollout.plan_new(obj, 0, 0)) == (0, 4)
+
+    def sharing(self, surge: int, **numbers: int) -> list[resources.Object]:
+        """ReplicaSets that were made for ten replicas, the oldest first."""
+        sets = [replica_set(name, number, number) for name, number in numbers.items()]
+        notes = {rollout.DESIRED: "10", rollout.MAXIMUM: str(10 + surge)}
+        for found in sets:
+            found["metadata"]["annotations"] = dict(notes)
+        return sets
+
+    @pytest.mark.parametrize(
+        ("replicas", "surge", "numbers", "expected"),
+        [
+            (15, 3, {"old": 8, "new": 5}, {"old": 11, "new": 7}),
+            (5, 0, {"old": 5, "new": 5}, {"old": 2, "new": 3}),
+            (11, 0, {"old": 5, "new": 5}, {"new": 6}),
+            (0, 3, {"old": 8, "new": 5}, {"old": 0, "new": 0}),
+            (15, 3, {"old": 10, "new": 0}, {"old": 15}),
+            (10, 3, {"old": 8, "new": 5}, {}),
+        ],
+    )
+    def test_scaled_in_the_middle_everyone_gets_a_share(
+        self, replicas: int, surge: int, numbers: dict[str, int], expected: dict[str, int]
+    ) -> None:
+        rolling = {"rollingUpdate": {"maxSurge": surge, "maxUnavailable": 2}}
+        sets = self.sharing(surge, **numbers)
+        obj = stored(replicas, strategy=rolling)
+        assert rollout.is_scaled(obj, sets) == (replicas != 10)
+        assert rollout.plan_scale(obj, sets) == expected
+
+    @given(
+        st.integers(0, 40), st.integers(1, 5), st.lists(st.integers(1, 12), min_size=2, max_size=4)
+    )
+    def test_shares_add_up(self, replicas: int, surge: int, held: list[int]) -> None:
+        sets = self.sharing(surge, **{f"set{i}": number for i, number in enumerate(held)})
+        for found in sets:
+            found["metadata"]["annotations"][rollout.MAXIMUM] = str(sum(held))
+        obj = stored(replicas, strategy={"rollingUpdate": {"maxSurge": surge}})
+        numbers = {each["metadata"]["name"]: rollout.replicas_of(each) for each in sets}
+        planned = numbers | rollout.plan_scale(obj, sets)
+        assert min(planned.values()) >= 0
+        assert sum(planned.values()) == (replicas + surge if replicas else 0)
 
     def test_a_template_has_one_name(self) -> None:
         template = cluster.deployment()["spec"]["template"]

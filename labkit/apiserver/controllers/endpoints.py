@@ -20,6 +20,9 @@ from labkit.apiserver.kinds import endpoints, pods, service_rules
 from labkit.model import resources
 
 HEADLESS_LABEL = "service.kubernetes.io/headless"
+#: So many addresses one object may have: everybody who watches gets all of them at each change.
+MAX_ADDRESSES = 1000
+OVER_CAPACITY = "endpoints.kubernetes.io/over-capacity"
 
 # --- deciding ------------------------------------------------------------------------------------
 
@@ -42,17 +45,26 @@ def plan_endpoints(
     selector = spec.get("selector")
     if not selector or spec["type"] == "ExternalName":
         return None
-    found = (_plan_member(service, pod) for pod in members.choose(selector, candidates))
+    chosen = (_plan_member(service, pod) for pod in members.choose(selector, candidates))
+    found = [member for member in chosen if member]
     labels = dict(meta.get("labels") or {})
     if service_rules.is_headless(spec):
         labels[HEADLESS_LABEL] = ""
     planned: resources.Object = {
         "metadata": {"name": meta["name"], "namespace": meta["namespace"]},
-        "subsets": _group(member for member in found if member),
+        "subsets": _group(_truncate(found)),
     }
+    if len(found) > MAX_ADDRESSES:
+        planned["metadata"]["annotations"] = {OVER_CAPACITY: "truncated"}
     if labels:
         planned["metadata"]["labels"] = labels
     return planned
+
+
+def _truncate(found: Sequence[Member]) -> Sequence[Member]:
+    """Those that are ready before all others. Slices have room for the rest."""
+    ordered = sorted(found, key=lambda member: (not member.ready, member.address["ip"]))
+    return ordered[:MAX_ADDRESSES]
 
 
 def _plan_member(service: resources.Object, pod: resources.Object) -> Member | None:
@@ -136,7 +148,11 @@ class Controller(controller.Controller):
 
 
 def _apply_plan(old: resources.Object, planned: resources.Object) -> resources.Object:
-    """The stored Endpoints with the planned labels and subsets; annotations stay."""
-    meta = {k: v for k, v in old["metadata"].items() if k != "labels"}
+    """The stored Endpoints with the planned labels and subsets; others' annotations stay."""
+    meta = {k: v for k, v in old["metadata"].items() if k not in ("labels", "annotations")}
     meta |= {k: v for k, v in planned["metadata"].items() if k == "labels"}
+    notes = {**(old["metadata"].get("annotations") or {})}
+    notes.pop(OVER_CAPACITY, None)
+    if notes := {**notes, **planned["metadata"].get("annotations", {})}:
+        meta["annotations"] = notes
     return {**old, "metadata": meta, "subsets": planned["subsets"]}

@@ -78,6 +78,35 @@ def test_publish_not_ready_addresses() -> None:
     assert addresses(subset) == ["10.0.0.1"]
 
 
+def test_beyond_a_thousand_the_ready_ones_are_kept(objects: registry.Registry) -> None:
+    def address(number: int) -> str:
+        return f"10.0.{number // 250}.{number % 250 + 1}"
+
+    many = [pod(f"p{i}", address(i), ready=str(i >= 300)) for i in range(1300)]
+    planned = endpoints.plan_endpoints(service(), many)
+    assert planned is not None
+    assert planned["metadata"]["annotations"] == {endpoints.OVER_CAPACITY: "truncated"}
+    (subset,) = planned["subsets"]
+    assert len(addresses(subset)) == 1000
+    assert "notReadyAddresses" not in subset
+    fewer = endpoints.plan_endpoints(service(), many[:1000])
+    assert fewer is not None
+    assert "annotations" not in fewer["metadata"]
+
+    async def scenario() -> None:
+        task = asyncio.ensure_future(endpoints.Controller(objects).run())
+        objects.create(services.KIND, "default", cluster.service())
+        notes = {"mine": "stays", endpoints.OVER_CAPACITY: "truncated"}
+        stale = {"metadata": {"name": "app1", "annotations": notes}}
+        objects.create(endpoints_kind.KIND, "default", stale)
+        await asyncio.sleep(0.02)
+        task.cancel()
+
+    asyncio.run(scenario())
+    kept = objects.get(endpoints_kind.KIND, "default", "app1").object["metadata"]["annotations"]
+    assert kept == {"mine": "stays"}
+
+
 def named(name: str, ip: str, number: int, protocol: str = "TCP") -> resources.Object:
     ports = [{"name": "http", "containerPort": number, "protocol": protocol}]
     return pod(name, ip, containers=[{"name": "c", "image": "x", "ports": ports}])

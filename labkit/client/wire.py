@@ -18,12 +18,15 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import re
 import select
 import socket
 import ssl
+import sys
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import BinaryIO
 
 from labkit import errors
@@ -37,7 +40,8 @@ KEEPALIVE = {socket.TCP_KEEPIDLE: 10, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCN
 #: The same for a peer that does not acknowledge what we have sent.
 USER_TIMEOUT_MS = 25_000
 _NO_BODY = (204, 304)
-_USER_AGENT = "labkit"
+#: Which program it is: `podlet`, `kube-proxy`. By this the server notes who has set which field.
+_USER_AGENT = re.sub(r"[^\w.-]", "", Path(sys.argv[0]).stem, flags=re.ASCII) or "labkit"
 
 
 def dial_tcp(host: str, port: int) -> socket.socket:

@@ -1,8 +1,8 @@
 """One file per role: a zip that Python runs as it is, `python3 kube-proxy.pyz --help`.
 
 A machine has Python and nothing else, so the archive brings all that its program imports: of
-labkit the errors, the model and the role's own package; for the API server also starlette, uvicorn
-and what these need. Sources are inside, to be read (`unzip -l`), and beside each its bytecode:
+labkit the errors, the model and the role's own package; for the API server also starlette, uvicorn,
+PyYAML and what these need. Sources are inside, to be read (`unzip -l`), each with its bytecode:
 Python cannot keep bytecode for what lies in a zip, and compiling the API server anew would take
 each start a second. A machine with another Python cannot use the bytecode and takes the source.
 
@@ -43,11 +43,14 @@ class Recipe:
 
 
 _COMMON = ("__init__.py", "version.py", "errors.py", "model")
+_SERVED_BY = ("starlette", "uvicorn", "pyyaml")
+#: Machine code that stays behind: its distribution does without, if more slowly.
+_SPARE = ("yaml/_yaml.",)
 
 RECIPES: Mapping[Role, Recipe] = {
     "agent": Recipe("labkit.agent.main", (*_COMMON, "client", "agent")),
     "podlet": Recipe("labkit.podlet.main", (*_COMMON, "client", "podlet")),
-    "apiserver": Recipe("labkit.apiserver.main", (*_COMMON, "apiserver"), ("starlette", "uvicorn")),
+    "apiserver": Recipe("labkit.apiserver.main", (*_COMMON, "apiserver"), _SERVED_BY),
     "controllers": Recipe("labkit.apiserver.remote.main", (*_COMMON, "client", "apiserver")),
 }
 
@@ -172,6 +175,8 @@ def _modules(found: importlib.metadata.Distribution) -> Iterator[tuple[str, Path
     for file in found.files or ():
         path = PurePosixPath(file)
         if path.suffix in (".so", ".pyd"):
+            if str(path).startswith(_SPARE):
+                continue
             raise errors.NotSupported(
                 f"{found.name} holds machine code ({path}), which cannot travel in an archive"
             )

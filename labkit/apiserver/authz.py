@@ -1,7 +1,7 @@
 """Who may do what: a small fixed table instead of roles and bindings.
 
 system:masters          everything
-system:node-proxiers    get, list and watch everything; write nothing
+system:node-proxiers    get, list and watch everything; write events, and nothing else
 system:nodes            read everything; write events, its own Node and Lease, the pods bound to it
 everybody known         discovery, OpenAPI, /version; who they are, and what they may do
 nobody in particular    /healthz, /livez, /readyz, /version
@@ -69,6 +69,8 @@ def authorize(user: authn.User, info: request_info.RequestInfo, find_pod: FindPo
         return _YES
     if info.verb in _READ and (PROXIERS in user.groups or NODES in user.groups):
         return _YES
+    if PROXIERS in user.groups:
+        return Verdict(allowed=_writes_events(info))
     if NODES in user.groups and user.name.startswith(NODE_PREFIX):
         return _authorize_node(user.name.removeprefix(NODE_PREFIX), info, find_pod)
     return _NO
@@ -76,8 +78,8 @@ def authorize(user: authn.User, info: request_info.RequestInfo, find_pod: FindPo
 
 def _authorize_node(node: str, info: request_info.RequestInfo, find_pod: FindPod) -> Verdict:
     """A node that was broken into must not be able to speak for another."""
-    if info.plural == "events" and info.group in _EVENT_GROUPS:
-        return Verdict(allowed=info.verb in _WRITE_NODE and not info.subresource)
+    if _writes_events(info):
+        return _YES
     if (info.group, info.plural) == (_LEASE_GROUP, "leases"):
         return _own_lease(node, info)
     if (info.group, info.plural) == ("", "nodes"):
@@ -85,6 +87,11 @@ def _authorize_node(node: str, info: request_info.RequestInfo, find_pod: FindPod
     if (info.group, info.plural) == ("", "pods"):
         return _own_pod(node, info, find_pod)
     return _NO
+
+
+def _writes_events(info: request_info.RequestInfo) -> bool:
+    is_event = info.plural == "events" and info.group in _EVENT_GROUPS and not info.subresource
+    return is_event and info.verb in _WRITE_NODE
 
 
 def _own_lease(node: str, info: request_info.RequestInfo) -> Verdict:
@@ -167,14 +174,14 @@ def rules_of(user: authn.User) -> tuple[Rule, ...]:
     if not {PROXIERS, NODES} & set(user.groups):
         return common
     reads = Rule(_READ, ("*",), ("*",))
+    events = Rule(_WRITE_NODE, _EVENT_GROUPS, ("events",))
     if NODES not in user.groups:
-        return (reads, *common)
-    return (reads, *_rules_of_node(user.name.removeprefix(NODE_PREFIX)), *common)
+        return (reads, events, *common)
+    return (reads, events, *_rules_of_node(user.name.removeprefix(NODE_PREFIX)), *common)
 
 
 def _rules_of_node(node: str) -> tuple[Rule, ...]:
     return (
-        Rule(_WRITE_NODE, _EVENT_GROUPS, ("events",)),
         Rule(_WRITE_NODE, ("",), ("nodes", "nodes/status"), (node,)),
         Rule((*_WRITE_NODE, "delete"), (_LEASE_GROUP,), ("leases",), (node,)),
         Rule(("patch", "update"), ("",), ("pods/status",)),

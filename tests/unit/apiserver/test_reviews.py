@@ -26,6 +26,8 @@ def may(objects: registry.Registry, token: str, **attributes: str) -> Any:
         ("admin", {"verb": "*", "resource": "*"}, True),
         ("proxy", {"verb": "watch", "resource": "services"}, True),
         ("proxy", {"verb": "create", "resource": "pods", "namespace": "default"}, False),
+        ("proxy", {"verb": "create", "resource": "events", "namespace": "default"}, True),
+        ("proxy", {"verb": "delete", "resource": "events", "namespace": "default"}, False),
         ("node1", {"verb": "patch", "resource": "nodes", "name": "node1"}, True),
         ("node1", {"verb": "patch", "resource": "nodes", "name": "node2"}, False),
         ("node1", {"verb": "update", "resource": "nodes", "group": "apps"}, False),

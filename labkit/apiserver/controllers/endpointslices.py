@@ -13,7 +13,8 @@ from __future__ import annotations
 import copy
 import functools
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import types
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from labkit import errors
@@ -27,6 +28,7 @@ from labkit.model import resources
 MAX_ENDPOINTS = 100
 COMPONENT = "endpointslice-controller.k8s.io"
 MIRRORING = "endpointslicemirroring-controller.k8s.io"
+_ZONE = "topology.kubernetes.io/zone"
 _HEADLESS = "service.kubernetes.io/headless"
 
 # --- deciding: the endpoints ---------------------------------------------------------------------
@@ -43,18 +45,24 @@ class Group:
 def plan_groups(
     service: resources.Object,
     candidates: Iterable[resources.Object],
+    zones: Mapping[str, str] = types.MappingProxyType({}),
 ) -> tuple[Group, ...]:
-    """The endpoints of a Service with a selector. Always one group at least."""
+    """The endpoints of a Service with a selector. Always one group at least.
+
+    `zones` says in which part of the world a node stands, where that is known.
+    """
     wanted = service["spec"].get("ports") or []
     found: list[Group] = []
     for pod in members.choose(service["spec"]["selector"], candidates):
         if pod.get("status", {}).get("podIP") and not pods.is_finished(pod):
             ports = tuple({"name": "", **port} for port in members.plan_ports(wanted, pod))
-            found.append(Group(ports, (_plan_endpoint(service, pod),)))
+            found.append(Group(ports, (_plan_endpoint(service, pod, zones),)))
     return _merge(found)
 
 
-def _plan_endpoint(service: resources.Object, pod: resources.Object) -> resources.Object:
+def _plan_endpoint(
+    service: resources.Object, pod: resources.Object, zones: Mapping[str, str]
+) -> resources.Object:
     spec = pod["spec"]
     serving = members.is_serving(pod)
     terminating = bool(pod["metadata"].get("deletionTimestamp"))
@@ -70,9 +78,15 @@ def _plan_endpoint(service: resources.Object, pod: resources.Object) -> resource
     }
     if spec.get("nodeName"):
         endpoint["nodeName"] = spec["nodeName"]
+    if zone := zones.get(spec.get("nodeName", "")):
+        endpoint["zone"] = zone
     if spec.get("hostname") and spec.get("subdomain") == service["metadata"]["name"]:
         endpoint["hostname"] = spec["hostname"]
     return endpoint
+
+
+def zone_of(node: resources.Object) -> str:
+    return str((node["metadata"].get("labels") or {}).get(_ZONE, ""))
 
 
 def mirror_groups(endpoints: resources.Object) -> tuple[Group, ...]:
@@ -205,6 +219,7 @@ class Controller(controller.Controller):
         self._writing = False
         self._store.observe(resources.ENDPOINTS, self._on_endpoints)
         self._store.observe(resources.ENDPOINT_SLICES, self._on_slice)
+        self._store.observe(resources.NODES, self._on_node)
 
     def _on_endpoints(self, change: watching.Change) -> None:
         """Those of a Service with a selector follow its pods, as the slices do."""
@@ -216,6 +231,16 @@ class Controller(controller.Controller):
         name = _service_of(change.after.object)
         if name and not self._writing:
             self._keys.add((change.after.namespace, name))
+
+    def _on_node(self, change: watching.Change) -> None:
+        before = zone_of(change.before.object) if change.before else ""
+        if before != zone_of(change.after.object):
+            for stored in self._store.list(resources.SERVICES):
+                self._keys.add((stored.namespace, stored.name))
+
+    def _zones(self) -> dict[str, str]:
+        nodes = self._store.list(resources.NODES)
+        return {stored.name: zone for stored in nodes if (zone := zone_of(stored.object))}
 
     def _sync(self, namespace: str, name: str) -> None:
         existing = [
@@ -240,7 +265,7 @@ class Controller(controller.Controller):
         obj = service.object
         if obj["spec"].get("selector"):
             found = (stored.object for stored in self._store.list(resources.PODS, namespace))
-            groups = plan_groups(obj, found)
+            groups = plan_groups(obj, found, self._zones())
             return plan_slices(make_template(obj, obj, COMPONENT), groups, existing)
         written = self._store.get(resources.ENDPOINTS, namespace, name)
         labels = written.object["metadata"].get("labels", {}) if written else {}

@@ -227,6 +227,13 @@ class TestController:
         )
         (one,) = await shown(objects)
         assert one["endpoints"][0]["addresses"] == ["10.0.0.1"]
+        assert "zone" not in one["endpoints"][0]
+        label = {"labels": {"topology.kubernetes.io/zone": "east"}}
+        objects.update(
+            nodes.KIND, "", "node1", lambda old: {**old, "metadata": {**old["metadata"], **label}}
+        )
+        (one,) = await shown(objects)
+        assert one["endpoints"][0]["zone"] == "east"
         name = one["metadata"]["name"]
         objects.delete(slices.KIND, "default", name, registry.DeleteOptions())
         (again,) = await shown(objects)

@@ -38,6 +38,9 @@ def validate(obj: resources.Object, report: validation.Report) -> None:
         report.forbidden("spec.strategy.rollingUpdate", detail)
     elif rolling is not None:
         _validate_rolling(rolling, report)
+    if obj["spec"]["revisionHistoryLimit"] < 0:
+        detail = "must be greater than or equal to 0"
+        report.invalid("spec.revisionHistoryLimit", obj["spec"]["revisionHistoryLimit"], detail)
     minimum, deadline = (
         obj["spec"].get("minReadySeconds", 0),
         obj["spec"]["progressDeadlineSeconds"],
@@ -56,6 +59,9 @@ def _validate_rolling(rolling: resources.Object, report: validation.Report) -> N
             report.invalid(f"{path}.{field}", value, detail)
         elif isinstance(value, int) and value < 0:
             report.invalid(f"{path}.{field}", value, "must be greater than or equal to 0")
+    most = rolling["maxUnavailable"]
+    if isinstance(most, str) and re.fullmatch("[0-9]+%", most) and int(most[:-1]) > 100:
+        report.invalid(f"{path}.maxUnavailable", most, "must not be greater than 100%")
     zero = (0, "0%")
     if rolling["maxUnavailable"] in zero and rolling["maxSurge"] in zero:
         detail = "may not be 0 when `maxSurge` is 0"

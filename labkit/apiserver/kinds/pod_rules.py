@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from labkit.apiserver import validation
+from labkit.apiserver.kinds import pod_host
 from labkit.model import resources
 
 RESTART_POLICIES = ("Always", "Never", "OnFailure")
@@ -35,6 +36,7 @@ def validate(pod: resources.Object, report: validation.Report) -> None:
     report.one_of("spec.restartPolicy", spec["restartPolicy"], RESTART_POLICIES)
     report.one_of("spec.dnsPolicy", spec["dnsPolicy"], _DNS_POLICIES)
     _validate_numbers(spec, report)
+    pod_host.validate(spec, report)
     if spec.get("nodeName"):
         report.check("spec.nodeName", spec["nodeName"], validation.dns_subdomain(spec["nodeName"]))
     validation.check_labels(report, "spec.nodeSelector", spec.get("nodeSelector") or {})
@@ -85,6 +87,10 @@ def _validate_container(
     for field in PROBES:
         if field in container:
             _validate_probe(container[field], f"{path}.{field}", report)
+            once = container[field].get("successThreshold", 1) == 1
+            if field != "readinessProbe" and not once:
+                threshold = container[field]["successThreshold"]
+                report.invalid(f"{path}.{field}.successThreshold", threshold, "must be 1")
 
 
 def _validate_image(image: str, path: str, report: validation.Report) -> None:

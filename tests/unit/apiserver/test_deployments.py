@@ -278,6 +278,11 @@ def test_a_name_that_is_taken_and_an_orphan(objects: registry.Registry) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"revisionHistoryLimit": -1}, "spec.revisionHistoryLimit: Invalid value: -1"),
+        (
+            {"strategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": "101%"}}},
+            'maxUnavailable: Invalid value: "101%": must not be greater than 100%',
+        ),
         ({"strategy": {"type": "Blue"}}, 'spec.strategy.type: Unsupported value: "Blue"'),
         (
             {"strategy": {**RECREATE, "rollingUpdate": {}}},

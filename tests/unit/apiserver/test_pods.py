@@ -67,7 +67,30 @@ def container(**fields: Any) -> dict[str, Any]:
     return {"containers": [{"name": "c", "image": "x", **fields}]}
 
 
+TWICE = [{"containerPort": 80, "hostPort": 80}, {"containerPort": 81, "hostPort": 80}]
 INVALID: list[tuple[dict[str, Any], str]] = [
+    (
+        container(ports=TWICE),
+        'spec.containers[0].ports[1].hostPort: Duplicate value: "TCP//80"',
+    ),
+    (
+        {**container(ports=[{"containerPort": 80, "hostPort": 81}]), "hostNetwork": True},
+        (
+            "spec.containers[0].ports[0].containerPort: Invalid value: 80: "
+            "must match `hostPort` when `hostNetwork` is true"
+        ),
+    ),
+    (
+        container(resources={"requests": {"cpu": "2"}, "limits": {"cpu": "1500m"}}),
+        (
+            'spec.containers[0].resources.requests: Invalid value: "2": '
+            "must be less than or equal to cpu limit of 1500m"
+        ),
+    ),
+    (
+        container(livenessProbe={"tcpSocket": {"port": 80}, "successThreshold": 2}),
+        "spec.containers[0].livenessProbe.successThreshold: Invalid value: 2: must be 1",
+    ),
     ({"containers": []}, "spec.containers: Required value"),
     ({"containers": [{"name": "c"}]}, "spec.containers[0].image: Required value"),
     ({"containers": [{"image": "x"}]}, "spec.containers[0].name: Required value"),

@@ -45,10 +45,10 @@ def parse_labels(text: str) -> Selector:
     'absent'
     """
     parts = [part.strip() for part in _COMMA.split(text)] if text.strip() else []
-    return tuple(_parse_requirement(part, text) for part in parts)
+    return tuple(_parse_requirement(part) for part in parts)
 
 
-def _parse_requirement(part: str, text: str) -> Requirement:
+def _parse_requirement(part: str) -> Requirement:
     if found := _SET.fullmatch(part):
         values = frozenset(value.strip() for value in found["values"].split(","))
         return Requirement(found["key"], found["operator"], values)
@@ -57,9 +57,23 @@ def _parse_requirement(part: str, text: str) -> Requirement:
         return Requirement(found["key"], operator, frozenset([found["values"]]))
     if found := _EXISTS.fullmatch(part):
         return Requirement(found["key"], "absent" if found["operator"] else "exists")
-    raise status.bad_request(
-        f'unable to parse requirement: found {part!r} in the label selector "{text}"'
-    )
+    raise status.bad_request(f"unable to parse requirement: {_explain(part)}")
+
+
+def _explain(part: str) -> str:
+    """What was found, and what a selector would have had in its place.
+
+    >>> _explain("a b c")
+    "found 'b', expected: '=', '!=', '==', 'in', notin'"
+    """
+    words = part.split()
+    if not words:
+        return "found '', expected: !, identifier, or 'end of string'"
+    if len(words) > 1 and words[1] in ("in", "notin"):
+        return f"found '{words[2] if len(words) > 2 else ''}', expected: '('"
+    if len(words) > 1:
+        return f"found '{words[1]}', expected: '=', '!=', '==', 'in', notin'"
+    return f"found '{part}', expected: !, identifier, or 'end of string'"
 
 
 #: The operators of a LabelSelector's matchExpressions, by our names.
@@ -128,7 +142,7 @@ def parse_fields(text: str, supported: Callable[[str], bool]) -> tuple[FieldTerm
 def _parse_term(part: str, supported: Callable[[str], bool]) -> FieldTerm:
     found = re.fullmatch(r"([^=!]+)(==|=|!=)(.*)", part)
     if not found:
-        raise status.bad_request(f"invalid field selector: {part!r}; can't understand it")
+        raise status.bad_request(f"invalid selector: '{part}'; can't understand '{part}'")
     name, operator, value = found.groups()
     if not supported(name):
         raise status.bad_request(f"field label not supported: {name}")

@@ -161,6 +161,7 @@ def _tagged(question: Question, found: Answer, tag: str, caching: tuple[str, str
     marks = (("etag", f'"{tag}"'), caching, _VARY)
     has = question.headers.get("if-none-match", "")
     if has == "*" or f'"{tag}"' in has:
-        return Answer(304, b"", headers=marks)
+        # Of the same type: a cache puts the headers of a 304 in place of those that it has.
+        return Answer(304, b"", media_type=found.media_type, headers=marks)
     headers = (*found.headers, *marks)
     return Answer(found.code, found.body, media_type=found.media_type, headers=headers)

@@ -61,9 +61,9 @@ ServiceSpec
   externalIPs:[]string#5 externalName:string#10 externalTrafficPolicy:string#11
   healthCheckNodePort:int32#12 internalTrafficPolicy:string#22 ipFamilies:[]string#19
   ipFamilyPolicy:string#17 loadBalancerClass:string#21 loadBalancerIP:string#8
-  loadBalancerSourceRanges:[]string#9 ports:[]ServicePort@port%port,protocol#1 publishNotReadyAddresses:bool#13
-  selector:{}string%#2 sessionAffinity:string#7 sessionAffinityConfig:SessionAffinityConfig#14
-  trafficDistribution:string#23 type:string#4
+  loadBalancerSourceRanges:[]string#9 ports:[]ServicePort@port%port,protocol#1
+  publishNotReadyAddresses:bool#13 selector:{}string%#2 sessionAffinity:string#7
+  sessionAffinityConfig:SessionAffinityConfig#14 trafficDistribution:string#23 type:string#4
 ServicePort
   appProtocol:string#6 name:string#1 nodePort:int32#5 port!:int32#3 protocol:string#2
   targetPort:intstr#4

@@ -17,7 +17,8 @@ PodSpec
   securityContext:PodSecurityContext#14 serviceAccount:string#9 serviceAccountName:string#8
   setHostnameAsFQDN?:bool#35 shareProcessNamespace?:bool#27 subdomain:string#17
   terminationGracePeriodSeconds?:int64#4 tolerations:[]Toleration#22
-  topologySpreadConstraints:[]TopologySpreadConstraint@topologyKey%topologyKey,whenUnsatisfiable#33 volumes:[]Volume@name#1
+  topologySpreadConstraints:[]TopologySpreadConstraint@topologyKey%topologyKey,whenUnsatisfiable#33
+  volumes:[]Volume@name#1
 Container
   args:[]string#4 command:[]string#3 env:[]EnvVar@name#7 envFrom:[]EnvFromSource#19 image:string#2
   imagePullPolicy:string#14 lifecycle:Lifecycle#12 livenessProbe:Probe#10 name!:string#1
@@ -126,10 +127,10 @@ PodDNSConfigOption
 EphemeralContainer
   args:[]string#1.4 command:[]string#1.3 env:[]EnvVar@name#1.7 envFrom:[]EnvFromSource#1.19
   image:string#1.2 imagePullPolicy:string#1.14 lifecycle:Lifecycle#1.12 livenessProbe:Probe#1.10
-  name!:string#1.1 ports:[]ContainerPort@containerPort%containerPort,protocol#1.6 readinessProbe:Probe#1.11
-  resizePolicy:[]ContainerResizePolicy#1.23 resources:ResourceRequirements#1.8
-  restartPolicy:string#1.24 securityContext:SecurityContext#1.15 startupProbe:Probe#1.22
-  stdin:bool#1.16 stdinOnce:bool#1.17 targetContainerName:string#2
+  name!:string#1.1 ports:[]ContainerPort@containerPort%containerPort,protocol#1.6
+  readinessProbe:Probe#1.11 resizePolicy:[]ContainerResizePolicy#1.23
+  resources:ResourceRequirements#1.8 restartPolicy:string#1.24 securityContext:SecurityContext#1.15
+  startupProbe:Probe#1.22 stdin:bool#1.16 stdinOnce:bool#1.17 targetContainerName:string#2
   terminationMessagePath:string#1.13 terminationMessagePolicy:string#1.20 tty:bool#1.18
   volumeDevices:[]VolumeDevice@devicePath#1.21 volumeMounts:[]VolumeMount@mountPath#1.9
   workingDir:string#1.5

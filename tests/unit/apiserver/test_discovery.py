@@ -68,6 +68,7 @@ def test_a_client_that_has_it_gets_no_body(objects: registry.Registry, path: str
         objects, accept=accept, headers={"if-none-match": first.headers["etag"]}
     )("GET", path)
     assert (again.code, again.body, again.headers["etag"]) == (304, b"", first.headers["etag"])
+    assert again.headers["content-type"] == first.headers["content-type"]
     stale = cluster.Client(objects, accept=accept, headers={"if-none-match": '"OLD"'})("GET", path)
     assert (stale.code, stale.body) == (200, first.body)
 

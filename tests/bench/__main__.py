@@ -16,7 +16,7 @@ from typing import Any
 
 from labkit import lab
 from labkit.display import table
-from tests.bench import client, memory, proxies, verbs
+from tests.bench import api, client, memory, proxies, verbs
 
 NAME = "bench"
 
@@ -86,9 +86,18 @@ def measure_memory(opened: lab.Lab, _runs: int) -> Any:
     return memory.read_lab(opened)
 
 
+def measure_api(_opened: lab.Lab, _runs: int) -> Any:
+    """A server of its own, without a lab."""
+    return api.measure()
+
+
 def measure_proxies(opened: lab.Lab, _runs: int) -> Any:
     opened.up()
     return proxies.measure(opened)
+
+
+def render_api(found: Mapping[str, float]) -> str:
+    return table.render_table(["what", "figure"], api.rows(found), title="The API server alone")
 
 
 def render_commands(found: Mapping[str, Sequence[verbs.Runs]]) -> str:
@@ -161,6 +170,7 @@ def _ratio(figure: float | None, other: float | None) -> str:
 
 
 PARTS = {
+    "api": Part(measure_api, render_api),
     "commands": Part(measure_commands, render_commands),
     "memory": Part(measure_memory, render_memory),
     "proxies": Part(measure_proxies, render_proxies),

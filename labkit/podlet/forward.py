@@ -47,7 +47,7 @@ def serve(pod: str, netns: pathlib.Path, headers: Mapping[str, str], sock: ssl.S
     if not websocket.choose_protocol(headers, (PROTOCOL,)):
         raise logs.refused(
             400,
-            f"labkit's port-forward speaks WebSocket ({PROTOCOL}): use kubectl 1.31 or later "
+            f"labkit's port-forward speaks WebSocket ({PROTOCOL}); use kubectl 1.31 or later "
             "(1.30 needs KUBECTL_PORT_FORWARD_WEBSOCKETS=true)",
         )
     enter_network(netns)

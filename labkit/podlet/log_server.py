@@ -146,7 +146,7 @@ class LogServer:
     def _attach(self, _: Request, __: ssl.SSLSocket) -> None:
         raise logs.refused(
             501,
-            "labkit's containers write straight into their logs, and nobody types into them: "
+            "labkit's containers write straight into their logs, and nobody types into them; "
             "`kubectl logs -f` shows what they say, `kubectl exec -it` runs a shell beside them",
         )
 

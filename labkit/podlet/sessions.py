@@ -52,12 +52,15 @@ def serve(
 
 
 def choose_protocol(headers: Mapping[str, str]) -> str:
-    """Raises ApiError for a client that speaks none that is spoken here."""
+    """Raises ApiError for a client that speaks none that is spoken here.
+
+    (Without a colon and a blank: kubectl would take the text for YAML, and print nothing of it.)
+    """
     protocol = websocket.choose_protocol(headers, channels.PROTOCOLS)
     if not protocol:
         raise logs.refused(
             400,
-            f"labkit's exec speaks WebSocket ({channels.PROTOCOLS[0]}), not SPDY: use kubectl "
+            f"labkit's exec speaks WebSocket ({channels.PROTOCOLS[0]}), not SPDY; use kubectl "
             "1.31 or later (1.29 and 1.30 need KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true)",
         )
     return protocol

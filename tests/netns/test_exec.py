@@ -153,3 +153,24 @@ def test_nobody_is_attached_to_what_writes_into_a_file() -> None:
         words = ("run", "once", "--image=labkit/host", "--restart=Never", "--rm", "-i")
         status, printed, complaint = ended(node, *words, "--command", "--", "echo", "hello")
         assert (status, printed) == (0, 'hello\npod "once" deleted\n'), complaint
+
+
+@isolated
+def test_a_client_that_speaks_spdy_is_told_what_to_do() -> None:
+    """As kubectl until 1.30."""
+    old = {"KUBECTL_REMOTE_COMMAND_WEBSOCKETS": "false", "KUBECTL_PORT_FORWARD_WEBSOCKETS": "false"}
+    with podlet_node.running() as node:
+        node.create_pod("a", **SLEEPER)
+        node.wait_ready("a")
+        for words in (("exec", "a", "--", "true"), ("port-forward", "pod/a", ":80")):
+            done = subprocess.run(
+                kubectl_of.argv(node, *words),
+                env={**os.environ, **old},
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=30,
+            )
+            assert done.returncode == 1
+            assert "upgrad" in done.stderr
+            assert "use kubectl 1.31 or later" in done.stderr, done.stderr

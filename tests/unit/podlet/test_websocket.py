@@ -65,7 +65,7 @@ def test_the_first_protocol_that_both_speak() -> None:
     headers = {"upgrade": "WebSocket", "sec-websocket-protocol": "v9, v4.channel.k8s.io"}
     assert websocket.choose_protocol(headers, channels.PROTOCOLS) == "v4.channel.k8s.io"
     assert sessions.choose_protocol(headers) == "v4.channel.k8s.io"
-    with pytest.raises(errors.ApiError, match=r"not SPDY: use kubectl 1\.31 or later"):
+    with pytest.raises(errors.ApiError, match=r"not SPDY; use kubectl 1\.31 or later"):
         sessions.choose_protocol({"upgrade": "SPDY/3.1"})
     agreed = websocket.render_agreement({"sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ=="}, "v4")
     assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in agreed

@@ -9,8 +9,13 @@ Both are pure: they return a new object and leave what they were given alone.
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+#: As kube-apiserver's. A few operations that copy what the one before has copied fill any memory.
+MAX_OPERATIONS = 10_000
+MAX_COPIED_BYTES = 3 * 1024 * 1024
 
 
 class PatchError(Exception):
@@ -40,35 +45,47 @@ def json_patch(target: Any, operations: Sequence[Mapping[str, Any]]) -> Any:
     >>> json_patch({"a": [1, 3]}, [{"op": "add", "path": "/a/1", "value": 2}])
     {'a': [1, 2, 3]}
     """
+    if len(operations) > MAX_OPERATIONS:
+        raise PatchError(
+            f"the allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, "
+            f"got {len(operations)}"
+        )
     document = [copy.deepcopy(target)]
+    copied = 0
     for operation in operations:
         try:
-            _operate(document, operation)
+            copied += _operate(document, operation)
+            if copied > MAX_COPIED_BYTES:
+                raise PatchError(f"its copies are larger than the limit of {MAX_COPIED_BYTES}")
         except (KeyError, IndexError, TypeError, ValueError) as error:
             path = operation.get("path") if isinstance(operation, Mapping) else operation
             raise PatchError(f"the operation on {path!r} cannot be done: {error}") from error
     return document[0]
 
 
-def _operate(document: list[Any], operation: Mapping[str, Any]) -> None:
+def _operate(document: list[Any], operation: Mapping[str, Any]) -> int:
+    """Return how many bytes of JSON were copied."""
     path = _pointer(operation["path"])
     match operation["op"]:
         case "add":
-            _add(document, path, operation["value"])
+            _add(document, path, copy.deepcopy(operation["value"]))
         case "remove":
             _remove(document, path)
         case "replace":
             _remove(document, path)
-            _add(document, path, operation["value"])
+            _add(document, path, copy.deepcopy(operation["value"]))
         case "move":
             _add(document, path, _remove(document, _pointer(operation["from"])))
         case "copy":
-            _add(document, path, copy.deepcopy(_find(document, _pointer(operation["from"]))))
+            found = json.dumps(_find(document, _pointer(operation["from"])))
+            _add(document, path, json.loads(found))
+            return len(found)
         case "test":
             if _find(document, path) != operation["value"]:
                 raise ValueError("testing value failed")
         case other:
             raise ValueError(f"unexpected kind: {other}")
+    return 0
 
 
 def _pointer(text: str) -> list[str]:

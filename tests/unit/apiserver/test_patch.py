@@ -151,3 +151,24 @@ class TestJsonPatch:
     def test_what_cannot_be_done_is_refused(self, operation: Any) -> None:
         with pytest.raises(patch.PatchError):
             patch.json_patch({"a": [1]}, [operation])
+
+
+class TestBombs:
+    def test_copies_of_copies(self) -> None:
+        """Forty of these would be a terabyte."""
+        copies = [{"op": "copy", "from": "/a", "path": f"/a/b{n}"} for n in range(40)]
+        with pytest.raises(patch.PatchError, match="copies are larger"):
+            patch.json_patch({"a": {"x": "y" * 50}}, copies)
+
+    def test_more_operations_than_anybody_needs(self) -> None:
+        many = [{"op": "test", "path": "", "value": {}}] * 10_001
+        with pytest.raises(patch.PatchError, match="maximum operations in a JSON patch is 10000"):
+            patch.json_patch({}, many)
+
+    def test_what_was_given_is_left_alone(self) -> None:
+        operations: list[dict[str, Any]] = [
+            {"op": "add", "path": "/a", "value": {}},
+            {"op": "add", "path": "/a/b", "value": 1},
+        ]
+        assert patch.json_patch({}, operations) == {"a": {"b": 1}}
+        assert operations[0]["value"] == {}

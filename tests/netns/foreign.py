@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from labkit import lab
+from labkit import errors, lab
 from labkit.client import config, http
 from labkit.deploy import health, install, pki, services
 from labkit.model import spec
@@ -51,14 +51,24 @@ class Server:
 
     def start(self) -> None:
         """On machines that are up; return when it answers."""
-        unit = services.plan_api_server(self._spec, self._pki)
-        if self._bare:
-            at = unit.argv.index(next(word for word in unit.argv if word.endswith(".pyz")))
-            argv = (*unit.argv[:at], "-c", BARE, *unit.argv[at:])
-            unit = dataclasses.replace(unit, argv=argv)
-        install.ensure_services(self._lab.pool, {"client": (unit,)})
+        install.ensure_services(self._lab.pool, {"client": self.units()})
         node = self._lab.pool.connection("client")
-        health.wait_for_unit(node, unit.name, port=spec.API_PORT, timeout_s=30)
+        health.wait_for_unit(node, services.API_SERVER, port=spec.API_PORT, timeout_s=60)
+
+    def units(self) -> tuple[services.Unit, ...]:
+        unit = services.plan_api_server(self._spec, self._pki)
+        if not self._bare:
+            return (unit,)
+        at = unit.argv.index(next(word for word in unit.argv if word.endswith(".pyz")))
+        argv = (*unit.argv[:at], "-c", BARE, *unit.argv[at:])
+        return (dataclasses.replace(unit, argv=argv),)
+
+    def start_machines(self) -> None:
+        """A lab comes up as far as it can while the server is not there yet."""
+        try:
+            self._lab.up()
+        except errors.LabkitError as error:
+            assert "cannot be reached" in str(error)  # noqa: PT017 - said by each node
 
     def stop(self) -> None:
         install.stop_units(self._lab.pool, ["client"])

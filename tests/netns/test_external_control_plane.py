@@ -96,6 +96,7 @@ def test_a_server_without_controllers_gets_a_working_lab_and_everything_back(
     }
     assert status.control_plane
     assert "run by this lab" in status.control_plane.components["kube-scheduler"]
+    assert "no accounts of their own" in status.control_plane.components["nodes log in as"]
     assert "https://192.168.56.100:6443" in repr(status)
     service = opened.inspect(example.NAME).to_json()
     assert "10.97." in str(service), "the Service's address is of that server's network"

@@ -26,9 +26,12 @@ from labkit.apiserver.controllers import (
     deployments,
     endpoints,
     endpointslices,
+    eviction,
     loops,
     nodes,
+    orphans,
     replicasets,
+    root_ca,
     scheduler,
     serviceaccounts,
 )
@@ -66,7 +69,12 @@ def followed(component: str) -> tuple[resources.Resource, ...]:
 
 
 def make_controllers(
-    component: str, objects: cluster.RemoteCluster, client: http.Client, *, slices: bool
+    component: str,
+    objects: cluster.RemoteCluster,
+    client: http.Client,
+    *,
+    slices: bool,
+    root_ca_pem: str = "",
 ) -> list[loops.Controller]:
     """They look at what there is as soon as they are made: the picture has to be whole by then."""
     if component == SCHEDULER:
@@ -74,13 +82,19 @@ def make_controllers(
     made: list[loops.Controller] = [
         endpoints.Controller(objects),
         nodes.Controller(objects),
+        eviction.Controller(objects),
+        orphans.Controller(objects),
         emptying.Controller(objects, client),
         serviceaccounts.Controller(objects, NO_TOKEN),
         deployments.Controller(objects),
         replicasets.Controller(objects),
         collector.Controller(objects),
     ]
-    return [*made, endpointslices.Controller(objects)] if slices else made
+    if slices:
+        made.append(endpointslices.Controller(objects))
+    if root_ca_pem:
+        made.append(root_ca.Controller(objects, root_ca_pem))
+    return made
 
 
 class Program:
@@ -131,7 +145,13 @@ class Program:
         objects = cluster.RemoteCluster(client, known, known_dialects)
         async with following.running(self._config, objects, known):
             slices = resources.ENDPOINT_SLICES not in missing
-            made = make_controllers(self._component, objects, client, slices=slices)
+            made = make_controllers(
+                self._component,
+                objects,
+                client,
+                slices=slices,
+                root_ca_pem=self._config.ca_pem,
+            )
             log.info(
                 "%s: following %d kinds of %s", self._component, len(known), self._config.server
             )

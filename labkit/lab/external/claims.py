@@ -8,7 +8,7 @@ one have it, and the other is told before anything of it runs.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from labkit import errors
 from labkit.client import http
@@ -19,14 +19,10 @@ from labkit.model.resources import Object, Resource
 
 _RBAC = "rbac.authorization.k8s.io"
 BINDINGS = Resource("ClusterRoleBinding", "clusterrolebindings", _RBAC, namespaced=False)
-#: In this order they are taken away: nobody is left to miss what goes before it.
-KINDS = (
-    resources.SERVICES,
-    resources.PODS,
-    resources.NODES,
-    BINDINGS,
-    resources.SERVICE_ACCOUNTS,
-)
+#: What the nodes log in with.
+ACCESS = (BINDINGS, resources.SERVICE_ACCOUNTS)
+#: In this order all is taken away: nobody is left to miss what goes before it.
+KINDS = (resources.SERVICES, resources.PODS, resources.NODES, *ACCESS)
 
 
 def plan_node(node: spec.NodeSpec, external: services.External) -> Object:
@@ -99,10 +95,12 @@ def retire_nodes(client: http.Client, lab: spec.LabSpec, mark: str) -> list[str]
     return [f"removed {name}" for name in gone]
 
 
-def remove(client: http.Client, mark: str) -> list[str]:
+def remove(
+    client: http.Client, mark: str, kinds: Sequence[resources.Resource] = KINDS
+) -> list[str]:
     """Delete everything that has this lab's mark, and nothing else; return what it was."""
     removed = []
-    for resource in KINDS:
+    for resource in kinds:
         try:
             listed = client.list(resource, label_selector=f"{resources.LAB}={mark}")["items"]
         except errors.NotFound:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ class Record:
     #: Why the nodes have the kubeconfig's own credentials; empty: they have accounts of their own.
     shared_credentials: str = ""
     #: Tokens of those accounts, and when they run out, by component.
-    tokens: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
+    tokens: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
 
 
 def new_mark(lab: str) -> str:

@@ -17,7 +17,7 @@ from labkit.client import config as client_config
 from labkit.client import http, wire
 from labkit.deploy import health, install, services
 from labkit.lab import reports
-from labkit.lab.external import checks, claims, record, survey
+from labkit.lab.external import access, checks, claims, record, survey
 
 if TYPE_CHECKING:
     from labkit.lab.lab import Lab
@@ -37,8 +37,13 @@ def prepare(lab: Lab, *, example: bool) -> tuple[services.External, list[str]]:
     checks.check_rights(client)
     missing = found.missing(mark)
     note = record.Record(mark, config.server, found.cluster, holds=True, components=missing)
+    tokens = kept.tokens if kept else {}
+    # Remembered before anything is made, and again with what was made.
+    record.write(lab.paths.control_plane, dataclasses.replace(note, tokens=tokens))
+    given = access.ensure(client, config, mark, tokens)
+    note = dataclasses.replace(note, tokens=given.tokens, shared_credentials=given.shared)
     record.write(lab.paths.control_plane, note)
-    external = _plan(config, found, note)
+    external = _plan(config, found, note, given)
     done = claims.claim_nodes(client, lab.spec, external)
     return external, done + claims.retire_nodes(client, lab.spec, mark)
 
@@ -60,7 +65,7 @@ def retire(lab: Lab) -> str:
             claims.remove(client, kept.mark)
     except errors.LabkitError as error:
         return f"{error}; what the lab made there has the label labkit.dev/lab={kept.mark}"
-    record.write(lab.paths.control_plane, dataclasses.replace(kept, holds=False))
+    record.write(lab.paths.control_plane, dataclasses.replace(kept, holds=False, tokens={}))
     return ""
 
 
@@ -76,6 +81,7 @@ def report(lab: Lab, *, running: bool) -> reports.ControlPlaneStatus | None:
     except errors.LabkitError as error:
         return reports.ControlPlaneStatus(kept.server, str(error), answers=False)
     who = {name: _who_runs(name, holder, kept) for name, holder in found.holders.items()}
+    who["nodes log in as"] = kept.shared_credentials or "accounts of their own"
     return reports.ControlPlaneStatus(kept.server, found.version, who, answers=True)
 
 
@@ -108,13 +114,15 @@ def _check_same(kept: record.Record | None, found: survey.Survey) -> None:
 
 
 def _plan(
-    config: client_config.ClientConfig, found: survey.Survey, note: record.Record
+    config: client_config.ClientConfig,
+    found: survey.Survey,
+    note: record.Record,
+    given: access.Access,
 ) -> services.External:
-    text = client_config.render_kubeconfig(config)
     return services.External(
-        proxy=text,
-        podlet=text,
-        controllers=text,
+        proxy=given.kubeconfigs["kube-proxy"],
+        podlet=given.kubeconfigs["podlet"],
+        controllers=client_config.render_kubeconfig(config),
         mark=note.mark,
         client_ca_pem=found.client_ca_pem or config.ca_pem,
         components=note.components,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import signal
 import threading
 import time
 import urllib.parse
@@ -91,7 +92,8 @@ class Agent:
         )
 
     def run(self) -> None:
-        """Serve until `stop`. The rules stay afterwards, for the process that comes next."""
+        """Serve until SIGTERM. The rules stay afterwards, for the process that comes next."""
+        self._loop.on_signals((signal.SIGTERM, signal.SIGINT), self._drain)
         for reflector in self._reflectors:
             threading.Thread(target=reflector.run, daemon=True).start()
         log.info("%s: serving Services at %s", self._options.hostname, self._options.bind_address)
@@ -105,12 +107,11 @@ class Agent:
         self._door.close()
         log.info("stopped")
 
-    def stop(self) -> None:
-        """Drain, and then end; a second time: end. From any thread, or a signal."""
-        self._loop.post(self._drain)
-
     def _drain(self) -> None:
-        """Begin nothing new, and end when all that is open is over, or its time is."""
+        """Begin nothing new, and end when all that is open is over, or its time is.
+
+        Asked a second time: end now.
+        """
         if self._stopping:
             self._loop.stop()
             return

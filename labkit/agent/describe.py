@@ -72,7 +72,7 @@ def describe_port(entry: live.LivePort) -> Json:
         "portals": _portals(port),
         "refused": entry.granted != port,
         "rules": [
-            {"table": planned.table, "rule": str(planned.rule), "field": planned.service_field}
+            {"table": planned.table, "rule": planned.rule.text, "field": planned.service_field}
             for planned in entry.rules
         ],
         "endpoints": [

@@ -157,13 +157,14 @@ class Conversation:
         self._answer = answer
         self._received = b""
         self._unsent = b""
+        self._streaming = False
         self._unsubscribe: Callable[[], None] | None = None
         self._timer = loop.later(PATIENCE_S, self._close)
         loop.add(client.fileno(), event_loop.EDGES, self._on_event)
 
     def _on_event(self, _events: int) -> None:
         try:
-            if self._unsubscribe:
+            if self._streaming:
                 self._send()
                 self._listen_for_the_end()
             elif not self._unsent:
@@ -187,6 +188,7 @@ class Conversation:
         self._unsent = answer.encode()
         if isinstance(answer, Stream):
             self._timer.cancel()
+            self._streaming = True
             self._unsubscribe = answer.subscribe(self._push)
 
     def _push(self, line: str) -> None:
@@ -210,7 +212,7 @@ class Conversation:
     def _send(self) -> None:
         while self._unsent:
             self._unsent = self._unsent[self._client.send(self._unsent) :]
-        if not self._unsubscribe:
+        if not self._streaming:
             self._close()
 
     def _close(self) -> None:

@@ -217,4 +217,7 @@ class Journal:
 
     def _tell(self, event: Event, record: Record) -> None:
         for listener in tuple(self._listeners):
-            listener(event, record)
+            try:
+                listener(event, record)
+            except Exception:  # a reader's trouble must not be the connection's
+                log.exception("a listener failed at record %d", record.number)

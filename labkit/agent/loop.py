@@ -18,15 +18,16 @@ import itertools
 import logging
 import os
 import select
+import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
-Callback = Callable[[int], None]
+Callback = Callable[[int], object]
 
 #: Wake me when it becomes readable, writable, or its other end has no more to say - each time that
 #: happens, not as long as it lasts: registered once, never changed.
@@ -58,6 +59,7 @@ class Loop:
         self._posted: collections.deque[Callable[[], None]] = collections.deque()
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._running = False
+        self._signals = (-1, -1)
         self.add(self._bell, select.EPOLLIN, self._answer_bell)
 
     def add(self, fd: int, events: int, callback: Callback) -> None:
@@ -87,6 +89,19 @@ class Loop:
         """Run `callback` on the loop's thread. The only method for other threads, and signals."""
         self._posted.append(callback)
         os.eventfd_write(self._bell, 1)
+
+    def on_signals(self, numbers: Iterable[int], callback: Callable[[], None]) -> None:
+        """Call back when the process is sent one of these. To be called on the main thread.
+
+        Python notes a signal and runs its handler when it next runs Python. One that comes just
+        before the wait would go unheeded until the wait is over; so it also writes into a pipe,
+        which ends the wait.
+        """
+        self._signals = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        for number in numbers:
+            signal.signal(number, lambda *_: self.post(callback))
+        signal.set_wakeup_fd(self._signals[1], warn_on_full_buffer=False)
+        self.add(self._signals[0], select.EPOLLIN, lambda _: os.read(self._signals[0], 4096))
 
     def aside(self, work: Callable[[], Result], done: Callable[[Result], None]) -> None:
         """Run `work` on a thread of its own, then `done` with its result on the loop's thread.
@@ -141,7 +156,7 @@ class Loop:
         for _ in range(len(self._posted)):
             self._call(self._posted.popleft())
 
-    def _call(self, callback: Callable[..., None], *args: Any) -> None:
+    def _call(self, callback: Callable[..., object], *args: Any) -> None:
         try:
             callback(*args)
         except Exception:  # one connection's trouble must not be everybody's

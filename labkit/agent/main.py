@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import resource
-import signal
 import sys
 from collections.abc import Sequence
 
@@ -53,8 +52,6 @@ def _serve(options: command_line.Flags) -> int:
         ) from error
     _raise_descriptor_limit()
     running = agent.Agent(options, host_ip)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: running.stop())
     running.run()
     return 0
 

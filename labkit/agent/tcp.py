@@ -88,11 +88,11 @@ class Connection:
         self._client = client
         self._record = record = book.begin(service_port, address, self)
         record.asked = sockets.original_destination(client)
-        book.announce(record)
         self._relay: relay.Relay | None = None
         self._dial: dial.Dial | None = dial.Dial(
             loop, rotation, book, record, on_connected=self._carry, on_failed=self._refuse
         )
+        book.announce(record)
 
     def start(self) -> None:
         assert self._dial is not None

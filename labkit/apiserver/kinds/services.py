@@ -27,7 +27,6 @@ def default(service: resources.Object) -> None:
         port.setdefault("protocol", "TCP")
         if port.get("targetPort", 0) in (0, ""):
             port["targetPort"] = port.get("port", 0)
-    _default_addresses(spec)
     if spec["type"] != "ExternalName":
         spec.setdefault("internalTrafficPolicy", "Cluster")
     if service_rules.has_node_ports(spec):
@@ -47,8 +46,11 @@ def _default_affinity(spec: resources.Object) -> None:
         spec.pop("sessionAffinityConfig", None)
 
 
-def _default_addresses(spec: resources.Object) -> None:
-    """`clusterIP` and `clusterIPs` say the same thing twice; either brings the other."""
+def _settle_addresses(spec: resources.Object) -> None:
+    """`clusterIP` and `clusterIPs` say the same thing twice; either brings the other.
+
+    These are no defaults that the client owns, as if it had written them: they are the server's.
+    """
     if spec["type"] == "ExternalName":
         return
     if spec.get("clusterIP") and not spec.get("clusterIPs"):
@@ -61,6 +63,7 @@ def _default_addresses(spec: resources.Object) -> None:
 
 def prepare_create(service: resources.Object) -> None:
     service["status"] = {"loadBalancer": {}}
+    _settle_addresses(service["spec"])
 
 
 def prepare_update(new: resources.Object, old: resources.Object) -> None:
@@ -69,6 +72,7 @@ def prepare_update(new: resources.Object, old: resources.Object) -> None:
     What its new type does not need goes, where the client only forgot to take it out.
     """
     spec, held = new["spec"], old["spec"]
+    _settle_addresses(spec)
     if spec["type"] == "ExternalName":
         _release_addresses(spec, held)
     elif held["type"] != "ExternalName":

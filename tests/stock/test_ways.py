@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def test_the_five_ways_in_answer(opened: lab.Lab, programs: Path, mode: proxy.Mo
     run_stock_proxy(opened, programs, mode)
     nodes = [node.name for node in opened.spec.cluster]
     for node in nodes:
-        eventually(lambda node=node: _has_written(opened, node, mode))
+        eventually(functools.partial(_has_written, opened, node, mode))
     found = collect.read_objects(opened.api.client, example.NAME, "default")
     report = probing.send_ways(opened.pool, opened.spec, found.service, found.pods)
     assert [proof.pod[:5] for proof in report.proofs] == ["app1-"] * 5, repr(report)

@@ -19,6 +19,8 @@ from labkit import errors
 from labkit.agent import ports
 
 _UNITS_S = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+#: systemd's unit and the supervisor (labkit/deploy) wait 5 s longer.
+LONGEST_DRAIN_S = 30
 _DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(h|ms|us|µs|ns|m|s)")
 
 
@@ -169,7 +171,7 @@ def _add_durations(flag: Callable[..., Any]) -> None:
     )
     flag(
         "--drain-timeout",
-        type=_checked(parse_duration),
+        type=_checked(_drain_duration),
         default="3s",
         help="how long open connections may go on after SIGTERM; a second one ends them",
     )
@@ -185,6 +187,13 @@ def _positive_duration(text: str) -> float:
     seconds = parse_duration(text)
     if not seconds:
         raise ValueError("it must be longer than 0")
+    return seconds
+
+
+def _drain_duration(text: str) -> float:
+    seconds = parse_duration(text)
+    if seconds > LONGEST_DRAIN_S:
+        raise ValueError(f"at most {LONGEST_DRAIN_S} s: who stops the agent kills it a bit later")
     return seconds
 
 

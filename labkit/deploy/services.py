@@ -169,6 +169,7 @@ def plan_proxy(
         "kubeconfig": path,
         "hostname-override": node.name,
         "node-ip": str(node.address),
+        "cluster-cidr": str(lab.pod_network),
         "proxy-mode": lab.proxy.mode,
         **lab.proxy.flags,
     }

@@ -4,7 +4,8 @@
 #     supervise.sh NAME PROGRAM ARGUMENT...
 #
 # When the program ends it is started again: after 0.2 s, then after twice as long each time up to
-# 5 s, and after 0.2 s again once it has lived for 10 s. TERM ends the program, and then this.
+# 5 s, and after 0.2 s again once it has lived for 10 s. TERM ends the program, and then this; the
+# program has all the time it takes, and each TERM more is passed on to it.
 #
 # /run/labkit/NAME.pid    our pid and when we began (a pid alone may be somebody else's later),
 #                         `running` or `restarting`, the same two of the program, restarts so far

@@ -21,6 +21,7 @@ PROXY_FLAGS = (
     "udp-timeout",
     "iptables-sync-period",
     "iptables-min-sync-period",
+    "drain-timeout",
     "config-sync-period",
     "healthz-bind-address",
     "metrics-bind-address",
@@ -31,6 +32,7 @@ OWN_FLAGS = {
     "kubeconfig": "labkit writes it for every node",
     "hostname-override": "it is the node's name",
     "node-ip": "it is the node's address",
+    "cluster-cidr": "it is the network of all pods",
     "proxy-mode": "say `mode` under [proxy]",
     "cleanup": "it would end the agent",
 }

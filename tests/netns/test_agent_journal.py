@@ -237,7 +237,7 @@ def await_refusal(address: tuple[str, int]) -> None:
 
 @isolated
 def test_a_stop_lets_open_connections_end_by_themselves() -> None:
-    with talking("--drain-timeout=1m") as (node, process, client):
+    with talking("--drain-timeout=30s") as (node, process, client):
         say(client)
         assert process.poll() is None
         with pytest.raises(urllib.error.HTTPError, match="503"):
@@ -258,7 +258,7 @@ def test_a_stop_resets_what_is_open_when_its_time_is_over() -> None:
 
 @isolated
 def test_a_second_TERM_ends_at_once() -> None:
-    with talking("--drain-timeout=1m") as (_, process, client):
+    with talking("--drain-timeout=30s") as (_, process, client):
         process.send_signal(signal.SIGTERM)
         with pytest.raises(ConnectionResetError):
             client.recv(1)

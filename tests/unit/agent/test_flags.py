@@ -103,3 +103,16 @@ def test_without_a_kubeconfig_there_is_nothing_to_do(capsys: pytest.CaptureFixtu
 )
 def test_durations(text: str, seconds: float) -> None:
     assert flags.parse_duration(text) == pytest.approx(seconds)
+
+
+def test_a_drain_ends_before_the_supervisor_s_patience(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        flags.parse_flags(["--kubeconfig=x", "--drain-timeout=31s"])
+    assert "at most 30 s" in capsys.readouterr().err
+    assert flags.parse_flags(["--kubeconfig=x", "--drain-timeout=30s"]).drain_timeout_s == 30
+
+
+def test_the_network_of_pods_may_be_unknown() -> None:
+    assert flags.parse_flags(["--kubeconfig=x"]).cluster_cidr is None
+    found = flags.parse_flags(["--kubeconfig=x", "--cluster-cidr=10.244.0.0/16"]).cluster_cidr
+    assert str(found) == "10.244.0.0/16"

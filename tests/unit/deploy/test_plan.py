@@ -68,7 +68,8 @@ class TestServices:
         )
         assert shlex.join(proxy.argv) == (
             f"{start}/kube-proxy.pyz --kubeconfig=/etc/labkit/kube-proxy.kubeconfig"
-            " --hostname-override=control --node-ip=192.168.56.10 --proxy-mode=userspace"
+            " --hostname-override=control --node-ip=192.168.56.10"
+            " --cluster-cidr=10.244.0.0/16 --proxy-mode=userspace"
             " --udp-timeout=1s"
         )
         assert shlex.join(podlet.argv) == (

@@ -19,7 +19,24 @@ def modernise(value: Any) -> Any:
         value[key] = modernise(inner)
     if "sessionAffinity" in value and "ports" in value:
         _service_spec(value)
+    if value.get("kind") == "Namespace" and "spec" in value:
+        _namespace(value)
+    if value.get("kind") == "Pod" and "spec" in value:
+        _pod_spec(value["spec"])
     return value
+
+
+def _namespace(obj: dict[str, Any]) -> None:
+    """1.21: a label that says the name, for selectors."""
+    metadata = obj["metadata"]
+    name = {"kubernetes.io/metadata.name": metadata["name"]}
+    metadata["labels"] = {**metadata.get("labels", {}), **name}
+
+
+def _pod_spec(spec: dict[str, Any]) -> None:
+    """Not of a release: the server that was asked ran without the plugin that fills this in."""
+    for field in ("serviceAccount", "serviceAccountName"):
+        spec.setdefault(field, "default")
 
 
 def _service_spec(spec: dict[str, Any]) -> None:

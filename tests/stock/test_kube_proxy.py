@@ -84,14 +84,19 @@ class Node:
             assert time.monotonic() < deadline, ruletext.render_ruleset(found) + self.log()
 
 
-@contextlib.contextmanager
-def prepared(folder: Path, programs: Path, mode: proxy.Mode) -> Iterator[Node]:
+def make_network() -> None:
+    """node1's interface, with the server's address beside its own."""
     run("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "wire")
     for link in ("eth0", "wire"):
         run("ip", "link", "set", link, "up")
     for address in (NODE_IP, SERVER_IP):
         run("ip", "address", "add", f"{address}/24", "dev", "eth0")
     run("ip", "route", "add", "default", "dev", "eth0", "src", NODE_IP)
+
+
+@contextlib.contextmanager
+def prepared(folder: Path, programs: Path, mode: proxy.Mode) -> Iterator[Node]:
+    make_network()
     with apiserver.running(folder, *SERVER_FLAGS) as server:
         code, answer = server.request("POST", "/api/v1/nodes", NODE)
         assert code == 201, answer

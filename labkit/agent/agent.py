@@ -17,7 +17,6 @@ from labkit.agent import (
     addresses,
     balancer,
     claims,
-    debug,
     flags,
     generation,
     health,
@@ -26,7 +25,6 @@ from labkit.agent import (
     kernel,
     live,
     loop,
-    metrics,
     ports,
     proxier,
     sockets,
@@ -75,7 +73,6 @@ class Agent:
             min_sync_period_s=options.min_sync_period_s,
         )
         self._rule_watch = generation.Watch(self._loop, self._proxier.look_for_flush)
-        self._debug = debug.Debug(options.hostname, self._book, self._live, lambda: self._around)
         self._servers = (
             http.Server(self._loop, self._door, options.healthz_address, self._answer_health),
             http.Server(self._loop, self._door, options.metrics_address, self._answer_metrics),
@@ -185,16 +182,22 @@ class Agent:
         )
 
     def _answer_metrics(self, request: http.Request) -> http.Answer | http.Stream:
+        """What is seldom asked for is imported only then: that spares every node memory."""
         match request.path:
             case "/proxyMode":
                 return http.Answer(MODE)
             case "/healthz" | "/healthz/ping":
                 return http.Answer("ok")
             case "/metrics":
+                from labkit.agent import metrics
+
                 text = metrics.render_metrics(self._book, api_host=self._api_host)
                 return http.Answer(text, content_type=metrics.CONTENT_TYPE)
             case _:
-                return self._debug.answer(request)
+                from labkit.agent import debug
+
+                node = self._options.hostname
+                return debug.Debug(node, self._book, self._live, self._around).answer(request)
 
 
 def find_host_ip(options: flags.Flags) -> IPv4Address:

@@ -32,7 +32,7 @@ class Debug:
         node: str,
         book: journal.Journal,
         ports: live.LivePorts,
-        around: Callable[[], ways.Surroundings],
+        around: ways.Surroundings,
         *,
         find_destination: FindDestination = conntrack.find_destination,
         clock: Callable[[], float] = time.monotonic,
@@ -90,7 +90,7 @@ class Debug:
 
     def _describe(self, record: journal.Record) -> describe.Json:
         self._look_up(record)
-        return describe.describe_record(record, self._around())
+        return describe.describe_record(record, self._around)
 
     def _look_up(self, record: journal.Record) -> None:
         """What a UDP client asked for, connection tracking knows for a while."""

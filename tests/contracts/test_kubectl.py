@@ -418,7 +418,7 @@ class TestRefusals:
         )
 
     def test_who_is_unknown(self, server: apiserver.Server) -> None:
-        """Above its last line kubectl complains of each attempt to find out what kinds there are."""
+        """Above its last line kubectl complains of each attempt to learn what kinds there are."""
         stranger = apiserver.Kubectl(server, token="wrong")
         assert stranger.refused("get", "pods").splitlines()[-1] == (
             "error: You must be logged in to the server (Unauthorized)"

@@ -8,7 +8,8 @@ from labkit import errors
 from labkit.cli import options, session
 
 HOW_TO_GET_IT = (
-    "https://kubernetes.io/docs/tasks/tools/ says how to get it (Debian's 1.20 is too old); "
+    "https://kubernetes.io/docs/tasks/tools/ says how to get it (Debian 12's kubernetes-client is "
+    "1.20: enough for all but exec, cp and port-forward); "
     "`labkit get`, `apply` and `delete` work without it"
 )
 

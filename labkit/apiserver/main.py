@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from labkit import errors
 from labkit.apiserver import allocation, store
-from labkit.apiserver.controllers import pool
+from labkit.model import pool
 
 if TYPE_CHECKING:
     from labkit.apiserver import serve

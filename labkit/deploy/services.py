@@ -153,7 +153,7 @@ def plan_api_server(lab: spec.LabSpec, secrets: Pki) -> Unit:
         "service-node-port-range": f"{first}-{last}",
         "advertise-address": str(lab.control.address),
         "root-ca-file": CA,
-        "load-balancer-ip-range": "{}-{}".format(*lab.load_balancers),
+        "load-balancer-ip-range": str(lab.load_balancers),
         "data-dir": "/var/lib/labkit/apiserver",
     }
     return _unit(API_SERVER, "apiserver", flags, files)

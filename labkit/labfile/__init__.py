@@ -14,6 +14,7 @@ Every key has a default, so no file is needed. This is all of it:
     pods = "10.244.0.0/16"
     services = "10.96.0.0/16"
     node_ports = "30000-32767"
+    load_balancers = ""                # "FIRST-LAST" or a network; none: the machines' .200 to .239
 
     [proxy]
     mode = "userspace"

@@ -48,6 +48,9 @@ Count = Annotated[int, _allowed("a whole number from 1 to 80", ge=1, le=80)]
 CountOrNone = Annotated[int, _allowed("a whole number from 0 to 50", ge=0, le=50)]
 Network = Annotated[str, _allowed('an IPv4 network such as "10.244.0.0/16"')]
 PortRange = Annotated[str, _allowed('two ports from 1 to 65535 such as "30000-32767"')]
+Addresses = Annotated[
+    str, _allowed('addresses such as "192.168.56.200-192.168.56.239", or "192.168.56.208/28"')
+]
 Name = Annotated[str, _allowed("1 to 28 lower-case letters, digits and hyphens")]
 KubeconfigPath = Annotated[str, _allowed("the path of a kubeconfig; none: the lab's own server")]
 Context = Annotated[str, _allowed("the name of a context in the kubeconfig")]
@@ -66,12 +69,14 @@ class Nodes(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Networks(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """`[network]`: the three networks, and the ports that a Service may open on every node."""
+    """`[network]`: the three networks, and what Services get: ports on nodes, addresses."""
 
     machines: Network = "192.168.56.0/24"
     pods: Network = "10.244.0.0/16"
     services: Network = "10.96.0.0/16"
     node_ports: PortRange = "30000-32767"
+    #: Empty: the machines' .200 to .239, whatever their network is.
+    load_balancers: Addresses = ""
 
 
 class Proxy(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

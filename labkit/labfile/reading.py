@@ -18,7 +18,7 @@ import msgspec
 
 from labkit import errors, paths
 from labkit.labfile import grammar
-from labkit.model import spec, words
+from labkit.model import pool, spec, words
 
 
 def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> spec.LabSpec:
@@ -135,6 +135,7 @@ def _plan(file: grammar.LabFile, folder: Path) -> spec.LabSpec:
         pod_network=_network("network.pods", network.pods),
         service_network=_network("network.services", network.services),
         node_ports=_ports("network.node_ports", network.node_ports),
+        load_balancers=_pool("network.load_balancers", network.load_balancers),
         proxy=spec.ProxySpec(file.proxy.mode, _flags(file.proxy.flags)),
         control_plane=_control_plane(file.control_plane, folder),
     )
@@ -171,6 +172,13 @@ def _check_word(key: str, found: str, known: tuple[str, ...]) -> None:
 def _network(key: str, text: str) -> ipaddress.IPv4Network:
     try:
         return spec.parse_network(text)
+    except errors.ConfigError as error:
+        raise _Wrong(key, error.message, error.hint) from error
+
+
+def _pool(key: str, text: str) -> pool.Pool | None:
+    try:
+        return spec.parse_pool(text) if text else None
     except errors.ConfigError as error:
         raise _Wrong(key, error.message, error.hint) from error
 

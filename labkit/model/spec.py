@@ -4,7 +4,7 @@ Three networks, none of which overlaps another:
 
     machines   192.168.56.0/24   control .10, workers .11 and up, the outside machine .100;
                                  .1 is the learner's own machine, as on a host-only network;
-                                 .200 to .239 are for Services of type LoadBalancer
+                                 .200 to .239, or what the lab file says, for load balancers
     pods       10.244.0.0/16     a /24 for each node: 10.244.0.0/24 for control, then .1, .2, ...
     Services   10.96.0.0/16      no machine has these addresses; only rules know them
 
@@ -21,6 +21,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Any, Literal
 
 from labkit import errors
+from labkit.model import pool
 
 Role = Literal["control-plane", "worker", "outside"]
 
@@ -77,6 +78,8 @@ class LabSpec:
     pod_network: IPv4Network
     service_network: IPv4Network
     node_ports: tuple[int, int]
+    #: The addresses of Services of type LoadBalancer. No machine has one.
+    load_balancers: pool.Pool
     nodes: tuple[NodeSpec, ...]
     proxy: ProxySpec = ProxySpec()
     control_plane: ControlPlaneSpec = ControlPlaneSpec()
@@ -96,6 +99,7 @@ class LabSpec:
                 "pods": str(self.pod_network),
                 "services": str(self.service_network),
                 "node_ports": f"{first}-{last}",
+                "load_balancers": str(self.load_balancers),
             },
             "proxy": {"mode": self.proxy.mode, "flags": dict(self.proxy.flags)},
             "control_plane": {
@@ -125,11 +129,6 @@ class LabSpec:
     def api_service_address(self) -> IPv4Address:
         """The clusterIP of `default/kubernetes`: always the first of the Service network."""
         return self.service_network[1]
-
-    @property
-    def load_balancers(self) -> tuple[IPv4Address, IPv4Address]:
-        """The first and the last address for Services of type LoadBalancer. No machine has one."""
-        return self.machine_network[200], self.machine_network[239]
 
     def node(self, name: str) -> NodeSpec:
         """Raises NothingMatched for a name that no machine of this lab has."""
@@ -161,6 +160,7 @@ def plan(
     pod_network: IPv4Network = IPv4Network("10.244.0.0/16"),
     service_network: IPv4Network = IPv4Network("10.96.0.0/16"),
     node_ports: tuple[int, int] = (30000, 32767),
+    load_balancers: pool.Pool | None = None,
     proxy: ProxySpec | None = None,
     control_plane: ControlPlaneSpec | None = None,
 ) -> LabSpec:
@@ -179,6 +179,8 @@ def plan(
         NodeSpec("client" if i == 0 else f"client{i + 1}", "outside", machine_network[100 + i])
         for i in range(clients)
     ]
+    balanced = load_balancers or pool.Pool(machine_network[200], machine_network[239])
+    _check_load_balancers(balanced, machine_network, nodes)
     return LabSpec(
         name,
         provider,
@@ -186,6 +188,7 @@ def plan(
         pod_network,
         service_network,
         node_ports,
+        balanced,
         tuple(nodes),
         proxy or ProxySpec(),
         control_plane or ControlPlaneSpec(),
@@ -205,8 +208,11 @@ def from_json(data: Mapping[str, Any]) -> LabSpec:
         pod_network=IPv4Network(network["pods"]),
         service_network=IPv4Network(network["services"]),
         node_ports=(int(first), int(last)),
+        # A lab that an earlier release made says nothing of these two.
+        load_balancers=parse_pool(network["load_balancers"])
+        if "load_balancers" in network
+        else None,
         proxy=ProxySpec(**data["proxy"]),
-        # A lab that an earlier release made says nothing of it.
         control_plane=ControlPlaneSpec(**data.get("control_plane", {})),
     )
 
@@ -241,6 +247,24 @@ def _check_room(machines: IPv4Network, pods: IPv4Network, workers: int) -> None:
         )
 
 
+def _check_load_balancers(
+    balanced: pool.Pool, machines: IPv4Network, nodes: list[NodeSpec]
+) -> None:
+    taken = {node.address: f"is {node.name}'s" for node in nodes} | {
+        machines.network_address: "is the network's own",
+        machines[1]: "is the learner's own machine's",
+        machines.broadcast_address: "is the network's broadcast address",
+    }
+    wrong = [f"{end} is outside of {machines}" for end in balanced.ends if end not in machines]
+    wrong += [f"{address} {whose}" for address, whose in taken.items() if address in balanced]
+    if wrong:
+        raise errors.ConfigError(
+            f"network.load_balancers is {balanced}, but {wrong[0]}",
+            hint="choose addresses of the network of machines that no machine has, "
+            f"such as {machines[200]}-{machines[239]}",
+        )
+
+
 def parse_network(text: str) -> IPv4Network:
     """`10.244.0.0/16` as a value. Raises ConfigError, also for an address with host bits set."""
     try:
@@ -248,4 +272,15 @@ def parse_network(text: str) -> IPv4Network:
     except ValueError as error:
         raise errors.ConfigError(
             f"{text!r} is not an IPv4 network: {error}", hint="write it as 10.244.0.0/16"
+        ) from error
+
+
+def parse_pool(text: str) -> pool.Pool:
+    """`192.168.56.200-192.168.56.239`, or a network, as a value. Raises ConfigError."""
+    try:
+        return pool.parse_pool(text)
+    except ValueError as error:
+        raise errors.ConfigError(
+            f"{text!r} is no range of IPv4 addresses: {error}",
+            hint="write it as 192.168.56.200-192.168.56.239, or as 192.168.56.208/28",
         ) from error

@@ -70,6 +70,7 @@ def test_everything_that_can_be_said(here: Path) -> None:
             pods = "10.2.0.0/16"
             services = "10.3.0.0/16"
             node_ports = "31000-31999"
+            load_balancers = "10.1.0.240/29"
             [proxy]
             mode = "userspace"
             [proxy.flags]
@@ -82,6 +83,8 @@ def test_everything_that_can_be_said(here: Path) -> None:
     assert [node.name for node in lab.nodes] == ["control", "node1", "node2", "node3"]
     assert lab.machine_network == IPv4Network("10.1.0.0/24")
     assert lab.node_ports == (31000, 31999)
+    assert str(lab.load_balancers) == "10.1.0.240-10.1.0.247"
+    assert spec.from_json(lab.to_json()) == lab
     assert lab.proxy.flags == {
         "udp-timeout": "1s",
         "v": "2",
@@ -117,6 +120,8 @@ def test_flags_go_over_the_file(here: Path) -> None:
         ('[network]\npods = "10.1.2.3/16"', "network.pods", "host bits set", "10.244.0.0/16"),
         ('[network]\nnode_ports = "2-1"', "network.node_ports", '"2-1" is not', "30000-32767"),
         ('[network]\nnode_ports = "1-70000"', "network.node_ports", "not allowed", "to 65535"),
+        ('[network]\nload_balancers = "a"', "network.load_balancers", "'a' is no", "56.208/28"),
+        ("[network]\nload_balancers = 3", "network.load_balancers", "3 is not", "such as"),
         ('[control_plane]\ncontext = "a"', "control_plane.context", "of no kubeconfig", "too"),
         ("[control_plane]\nkubeconfig = 3", "control_plane.kubeconfig", "3 is not", "the path of"),
         (
@@ -163,9 +168,18 @@ def test_a_kubeconfig_begins_at_the_file_that_names_it_or_where_the_flag_was_typ
     assert spec.plan().control_plane.is_external is False
 
 
+def test_load_balancers_follow_the_network_of_machines(here: Path) -> None:
+    path = write(here, '[network]\nmachines = "10.1.0.0/24"')
+    assert str(labfile.load(path).load_balancers) == "10.1.0.200-10.1.0.239"
+    path = write(here, '[network]\nload_balancers = "192.168.56.90-192.168.56.110"')
+    with pytest.raises(errors.ConfigError, match=r"load_balancers is .* is client's") as caught:
+        labfile.load(path)
+    assert str(caught.value).startswith(f"{path}: ")
+
+
 def test_a_lab_of_an_earlier_release_has_an_api_server_of_its_own() -> None:
     data = spec.plan().to_json()
-    del data["control_plane"]
+    del data["control_plane"], data["network"]["load_balancers"]
     assert spec.from_json(data) == spec.plan()
 
 

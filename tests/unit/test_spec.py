@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labkit import errors
-from labkit.model import spec
+from labkit.model import pool, spec
 
 
 def test_the_default_lab() -> None:
@@ -71,6 +71,10 @@ def test_names_that_cannot_be(name: str) -> None:
     ("wrong", "said"),
     [
         ({"workers": 0}, "nodes.workers is 0"),
+        ({"load_balancers": pool.parse_pool("192.168.57.0/28")}, "192.168.57.0 is outside of"),
+        ({"load_balancers": pool.parse_pool("192.168.56.11")}, "192.168.56.11 is node1's"),
+        ({"load_balancers": pool.parse_pool("192.168.56.1")}, "is the learner's own machine's"),
+        ({"load_balancers": pool.parse_pool("192.168.56.240/28")}, "broadcast address"),
         ({"workers": 81}, "nodes.workers is 81"),
         ({"clients": -1}, "nodes.clients is -1"),
         ({"pod_network": IPv4Network("10.96.1.0/24")}, "pods .* overlaps that of services"),

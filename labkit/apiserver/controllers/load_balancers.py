@@ -22,9 +22,9 @@ from ipaddress import IPv4Address
 
 from labkit.apiserver import watching
 from labkit.apiserver.controllers import controller, recorder
-from labkit.apiserver.controllers.pool import Pool
 from labkit.apiserver.kinds import nodes, services
 from labkit.model import kubelet, resources
+from labkit.model.pool import Pool
 
 COMPONENT = "service-controller"
 #: A node with this label answers for no address: kubeadm gives it to control planes.

@@ -27,7 +27,7 @@ from labkit.apiserver.controllers import (
     scheduler,
     serviceaccounts,
 )
-from labkit.apiserver.controllers.pool import Pool
+from labkit.model.pool import Pool
 
 logger = logging.getLogger(__name__)
 

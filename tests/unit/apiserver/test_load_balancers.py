@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from labkit import errors
 from labkit.apiserver import registry
-from labkit.apiserver.controllers import load_balancers, pool, root_ca
+from labkit.apiserver.controllers import load_balancers, root_ca
 from labkit.apiserver.kinds import configmaps, namespaces, services
 from labkit.apiserver.kinds import nodes as nodes_kind
-from labkit.model import kubelet, resources
+from labkit.model import kubelet, pool, resources
 from tests.unit.apiserver import cluster
 
 POOL = pool.parse_pool("192.168.56.200-192.168.56.202")

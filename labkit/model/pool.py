@@ -14,6 +14,10 @@ class Pool:
     first: IPv4Address
     last: IPv4Address
 
+    @property
+    def ends(self) -> tuple[IPv4Address, IPv4Address]:
+        return self.first, self.last
+
     def __str__(self) -> str:
         return f"{self.first}-{self.last}"
 

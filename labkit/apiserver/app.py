@@ -158,6 +158,9 @@ def _find_kind(info: request_info.RequestInfo) -> kinds.kind.Kind:
         known = info.verb in kind.verbs and (info.name == "" or info.verb != "create")
         if not known or (not info.name and info.verb in ("update", "patch")):
             raise status.method_not_allowed()
+        everywhere = kind.resource.namespaced and not info.namespace
+        if everywhere and info.verb in ("create", "deletecollection"):
+            raise status.method_not_allowed()
         return kind
     below = kind.subresource(info.subresource)
     if below is None:

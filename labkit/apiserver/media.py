@@ -54,7 +54,7 @@ def parse_accept(header: str, shapes: Mapping[str, tuple[str, ...]]) -> Wanted:
 def check_json(header: str) -> None:
     """Raises ApiError 415 for a body that is not JSON. No header at all means JSON."""
     kind = header.partition(";")[0].strip().lower()
-    if kind not in ("", JSON, "text/plain", "application/x-www-form-urlencoded"):
+    if kind not in ("", JSON):
         raise status.unsupported_media_type([JSON, PROTOBUF])
 
 

@@ -16,6 +16,8 @@ _SERVERS = (
     "generation",
     "resourceVersion",
 )
+#: Those of Kubernetes itself; all others are qualified with a domain.
+_STANDARD_FINALIZERS = ("kubernetes", "foregroundDeletion", "orphan")
 #: Not kept: it is what the URL says.
 _DROPPED = ("selfLink",)
 
@@ -36,13 +38,14 @@ def begin(obj: resources.Object, kind: kind_module.Kind, namespace: str, *, now:
 def carry_over(new: resources.Object, old: resources.Object, kind: kind_module.Kind) -> None:
     """Give `new` the metadata that only the server decides. Raises Conflict for a stale `new`."""
     meta, held = new.setdefault("metadata", {}), old["metadata"]
-    name = held["name"]
-    if meta.get("name", name) != name:
+    name, namespace = held["name"], held.get("namespace", "")
+    match_name(meta, name)
+    if kind.resource.namespaced and meta.get("namespace", namespace) != namespace:
         raise status.bad_request(
-            f"the name of the object ({meta['name']}) does not match the name on the URL ({name})"
+            f"the namespace of the object ({meta['namespace']}) does not match "
+            f"the namespace on the request ({namespace})"
         )
-    meta["name"] = name
-    _match_namespace(meta, kind, held.get("namespace", ""))
+    _match_namespace(meta, kind, namespace)
     if meta.get("uid", held["uid"]) != held["uid"]:
         why = (
             f"Precondition failed: UID in precondition: {meta['uid']}, "
@@ -58,6 +61,19 @@ def carry_over(new: resources.Object, old: resources.Object, kind: kind_module.K
         if field in held:
             meta[field] = held[field]
     new["apiVersion"], new["kind"] = old["apiVersion"], old["kind"]
+
+
+def match_name(meta: resources.Object, name: str) -> None:
+    """Whoever replaces an object says which one, although the URL says it too."""
+    if not meta.get("name"):
+        raise status.bad_request(
+            f"the name of the object ({name} based on URL) was undeterminable: "
+            "name must be provided"
+        )
+    if meta["name"] != name:
+        raise status.bad_request(
+            f"the name of the object ({meta['name']}) does not match the name on the URL ({name})"
+        )
 
 
 def _match_namespace(meta: resources.Object, kind: kind_module.Kind, namespace: str) -> None:
@@ -115,6 +131,47 @@ def validate(obj: resources.Object, kind: kind_module.Kind, report: validation.R
         report.check("metadata.name", name, kind.check_name(name))
     validation.check_labels(report, "metadata.labels", meta.get("labels") or {})
     validation.check_annotations(report, "metadata.annotations", meta.get("annotations") or {})
+    _validate_owners(meta.get("ownerReferences") or [], report)
     for index, finalizer in enumerate(meta.get("finalizers") or []):
         path = f"metadata.finalizers[{index}]"
-        report.check(path, finalizer, validation.qualified_name(finalizer))
+        wrong = validation.qualified_name(finalizer)
+        report.check(path, finalizer, wrong)
+        if not wrong and "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
+            why = "name is neither a standard finalizer name nor is it fully qualified"
+            report.invalid(path, finalizer, why)
+
+
+def _validate_owners(owners: list[resources.Object], report: validation.Report) -> None:
+    """Which one of the owners is wrong, Kubernetes does not tell."""
+    path = "metadata.ownerReferences"
+    for owner in owners:
+        version = owner.get("apiVersion", "")
+        for field, value, what in (
+            ("apiVersion", version.rpartition("/")[2], "version"),
+            *((field, owner.get(field), field) for field in ("kind", "name", "uid")),
+        ):
+            if not value:
+                report.invalid(f"{path}.{field}", owner.get(field, ""), f"{what} must not be empty")
+    controllers = [owner.get("name", "") for owner in owners if owner.get("controller")]
+    if len(controllers) > 1:
+        why = (
+            "Only one reference can have Controller set to true. "
+            f'Found "true" in references for {controllers[0]} and {controllers[1]}'
+        )
+        report.invalid(path, controllers, why)
+
+
+def validate_update(
+    new: resources.Object, old: resources.Object, report: validation.Report
+) -> None:
+    """What is being deleted may only come nearer to it."""
+    if not old["metadata"].get("deletionTimestamp"):
+        return
+    held = old["metadata"].get("finalizers") or []
+    added = [each for each in new["metadata"].get("finalizers") or [] if each not in held]
+    if added:
+        report.forbidden(
+            "metadata.finalizers",
+            "no new finalizers can be added if the object is being deleted, "
+            f"found new finalizers {validation.render_go(added)}",
+        )

@@ -45,6 +45,11 @@ def table_of(
     headers: bool = True,
 ) -> bytes:
     include = call.query.get("includeObject") or "Metadata"
+    if include not in ("None", "Metadata", "Object"):
+        raise status.bad_request(
+            f'Unable to convert to Table as requested: includeObject: Invalid value: "{include}": '
+            "must be 'Metadata', 'Object', 'None', or empty"
+        )
     kind = call.kind
     return tables.render_table(
         kind.columns, kind.row, objects, include=include, meta=meta, headers=headers

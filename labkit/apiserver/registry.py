@@ -178,6 +178,7 @@ class Registry:
         self._settle(kind, new, old, subresource)
         report = validation.Report()
         metadata.validate(new, kind, report)
+        metadata.validate_update(new, old, report)
         kind.validate(new, report)
         if not subresource:
             kind.validate_update(new, old, report)

@@ -12,6 +12,7 @@ from labkit.apiserver import (
     binding,
     decode,
     media,
+    metadata,
     patch,
     protobuf,
     reading,
@@ -77,7 +78,7 @@ def update(objects: registry.Registry, call: Call) -> Answer:
     namespace, name = call.namespace, call.info.name
     missing = objects.store.get(call.kind.stored.resource, namespace, name) is None
     if missing and call.kind.create_on_update and not call.info.subresource:
-        obj.setdefault("metadata", {})["name"] = name
+        metadata.match_name(obj.setdefault("metadata", {}), name)
         return _create(objects, call, obj, warnings)
     return _modify(objects, call, lambda _: obj, warnings)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from labkit import errors
 from labkit.apiserver import registry
-from labkit.apiserver.controllers import controller, members
+from labkit.apiserver.controllers import controller, members, triggers
 from labkit.apiserver.kinds import endpoints, pods, service_rules
 from labkit.model import resources
 
@@ -120,11 +120,13 @@ class Controller(controller.Controller):
 
     def __init__(self, objects: controller.Cluster) -> None:
         super().__init__(objects, members.ServiceKeys(objects.store))
+        self._triggers = triggers.Triggers()
 
     def _sync(self, namespace: str, name: str) -> None:
         service = self._store.get(resources.SERVICES, namespace, name)
         current = self._store.get(resources.ENDPOINTS, namespace, name)
         if service is None:
+            self._triggers.forget((namespace, name))
             if current:
                 self._objects.delete(endpoints.KIND, namespace, name, registry.DeleteOptions())
             return
@@ -132,11 +134,13 @@ class Controller(controller.Controller):
         planned = plan_endpoints(service.object, found)
         if planned is None:
             return
+        chosen = members.choose(service.object["spec"]["selector"], found)
+        moment = self._triggers.first((namespace, name), service.object, chosen)
         if current is None:
-            self._create(namespace, planned)
+            self._create(namespace, triggers.note(planned, moment))
         else:
             self._objects.update(
-                endpoints.KIND, namespace, name, lambda old: _apply_plan(old, planned)
+                endpoints.KIND, namespace, name, lambda old: _apply_plan(old, planned, moment)
             )
 
     def _create(self, namespace: str, planned: resources.Object) -> None:
@@ -147,7 +151,9 @@ class Controller(controller.Controller):
             return
 
 
-def _apply_plan(old: resources.Object, planned: resources.Object) -> resources.Object:
+def _apply_plan(
+    old: resources.Object, planned: resources.Object, moment: str | None
+) -> resources.Object:
     """The stored Endpoints with the planned labels and subsets; others' annotations stay."""
     meta = {k: v for k, v in old["metadata"].items() if k not in ("labels", "annotations")}
     meta |= {k: v for k, v in planned["metadata"].items() if k == "labels"}
@@ -155,4 +161,6 @@ def _apply_plan(old: resources.Object, planned: resources.Object) -> resources.O
     notes.pop(OVER_CAPACITY, None)
     if notes := {**notes, **planned["metadata"].get("annotations", {})}:
         meta["annotations"] = notes
-    return {**old, "metadata": meta, "subsets": planned["subsets"]}
+    new = {**old, "metadata": meta, "subsets": planned["subsets"]}
+    # A time alone is no news.
+    return triggers.note(new, moment) if new != old else old

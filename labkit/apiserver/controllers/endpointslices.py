@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from labkit import errors
 from labkit.apiserver import metadata, registry, status, watching
-from labkit.apiserver.controllers import controller, members
+from labkit.apiserver.controllers import controller, members, triggers
 from labkit.apiserver.kinds import endpointslices as slices
 from labkit.apiserver.kinds import pods, service_rules
 from labkit.model import resources
@@ -132,6 +132,13 @@ class Plan:
     update: tuple[resources.Object, ...] = ()
     delete: tuple[resources.Object, ...] = ()
 
+    def triggered(self, moment: str | None) -> Plan:
+        """The same, with the time of the change that it answers."""
+        create, update = (
+            tuple(triggers.note(obj, moment) for obj in objs) for objs in (self.create, self.update)
+        )
+        return Plan(create, update, self.delete)
+
 
 def plan_slices(
     template: resources.Object, groups: Sequence[Group], existing: Sequence[resources.Object]
@@ -217,6 +224,7 @@ class Controller(controller.Controller):
         super().__init__(objects, members.ServiceKeys(objects.store))
         #: True while this controller writes: its own writes are no news to it.
         self._writing = False
+        self._triggers = triggers.Triggers()
         self._store.observe(resources.ENDPOINTS, self._on_endpoints)
         self._store.observe(resources.ENDPOINT_SLICES, self._on_slice)
         self._store.observe(resources.NODES, self._on_node)
@@ -261,12 +269,15 @@ class Controller(controller.Controller):
     def _plan(self, namespace: str, name: str, existing: list[resources.Object]) -> Plan:
         service = self._store.get(resources.SERVICES, namespace, name)
         if service is None or service.object["spec"]["type"] == "ExternalName":
+            self._triggers.forget((namespace, name))
             return Plan(delete=tuple(existing))
         obj = service.object
         if obj["spec"].get("selector"):
-            found = (stored.object for stored in self._store.list(resources.PODS, namespace))
+            found = [stored.object for stored in self._store.list(resources.PODS, namespace)]
             groups = plan_groups(obj, found, self._zones())
-            return plan_slices(make_template(obj, obj, COMPONENT), groups, existing)
+            plan = plan_slices(make_template(obj, obj, COMPONENT), groups, existing)
+            chosen = members.choose(obj["spec"]["selector"], found)
+            return plan.triggered(self._triggers.first((namespace, name), obj, chosen))
         written = self._store.get(resources.ENDPOINTS, namespace, name)
         labels = written.object["metadata"].get("labels", {}) if written else {}
         if written is None or labels.get(slices.SKIP_MIRROR) == "true":

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from labkit.apiserver import registry
-from labkit.apiserver.controllers import endpoints
+from labkit.apiserver.controllers import endpoints, triggers
 from labkit.apiserver.kinds import endpoints as endpoints_kind
 from labkit.apiserver.kinds import pods, services
 from labkit.model import resources
@@ -104,7 +104,7 @@ def test_beyond_a_thousand_the_ready_ones_are_kept(objects: registry.Registry) -
 
     asyncio.run(scenario())
     kept = objects.get(endpoints_kind.KIND, "default", "app1").object["metadata"]["annotations"]
-    assert kept == {"mine": "stays"}
+    assert kept == {"mine": "stays", triggers.ANNOTATION: kept[triggers.ANNOTATION]}
 
 
 def named(name: str, ip: str, number: int, protocol: str = "TCP") -> resources.Object:

@@ -13,6 +13,7 @@
     probes      is it alive, is it ready
     logs        which part of which file answers `kubectl logs`
     follow      reading a log that grows
+    trimming    keeping a log from growing for ever
     log_server  the port at which the API server asks for logs, and for programs to be run
     sessions    a program that is run beside a container's own: `kubectl exec`
     forward     connections into a pod's network: `kubectl port-forward`

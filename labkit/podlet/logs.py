@@ -159,7 +159,8 @@ def find_start(file: BinaryIO, query: Query, run: state.Run) -> int:
     begin = 0 if query.since is None else plan_since(query.since, run, found.st_mtime)
     if begin < 0 or query.tail == 0:
         return found.st_size
-    return 0 if query.tail is None else find_tail(file, query.tail)
+    kept = find_kept(file, 0)
+    return kept if query.tail is None else find_tail(file, query.tail, kept)
 
 
 def plan_since(since: float, run: state.Run, written: float) -> int:
@@ -177,11 +178,22 @@ def plan_since(since: float, run: state.Run, written: float) -> int:
     )
 
 
-def find_tail(file: BinaryIO, lines: int) -> int:
-    """Where the last so many lines begin. A last line without its end is a line."""
+def find_kept(file: BinaryIO, at: int) -> int:
+    """`at`, or the first whole line after what `trimming` has given up there."""
+    try:
+        begin = file.seek(at, os.SEEK_DATA)
+    except OSError:
+        return at  # it is the end of the file
+    if begin > at:
+        file.readline(_BLOCK)  # the rest of a line whose beginning is gone
+    return file.tell()
+
+
+def find_tail(file: BinaryIO, lines: int, first: int = 0) -> int:
+    """Where the last so many lines begin, from `first` on. One without its end is a line."""
     end = position = file.seek(0, os.SEEK_END)
-    while position > 0:
-        begin = max(0, position - _BLOCK)
+    while position > first:
+        begin = max(first, position - _BLOCK)
         file.seek(begin)
         block = file.read(position - begin)
         at = len(block)
@@ -191,15 +203,18 @@ def find_tail(file: BinaryIO, lines: int) -> int:
             if lines == 0:
                 return begin + at + 1
         position = begin
-    return 0
+    return first
 
 
 def read_on(file: BinaryIO) -> Generator[bytes]:
     """What there is from here to the end of the file as it is now."""
-    left = os.fstat(file.fileno()).st_size - file.tell()
-    while left > 0 and (piece := file.read(min(left, _BLOCK))):
+    end = os.fstat(file.fileno()).st_size
+    while (at := file.tell()) < end and (piece := file.read(min(end - at, _BLOCK))):
+        if piece.startswith(b"\0") and (kept := find_kept(file, at)) > at:
+            file.seek(kept)  # the reader was so slow that this is gone
+            continue
+        file.seek(at + len(piece))
         yield piece
-        left -= len(piece)
 
 
 def cut(pieces: Iterator[bytes], limit: int | None) -> Iterator[bytes]:

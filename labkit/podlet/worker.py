@@ -34,6 +34,7 @@ from labkit.podlet import (
     reporter,
     runtime,
     state,
+    trimming,
 )
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ class Worker:
         self._records = records.Records(given.state_dir)
         self._deeds = deeds.Deeds(given, on, self._records, tell, self._take_end)
         self._prober = prober.Prober(on, self._take_probe)
+        self._trimmer = trimming.Trimmer()
         self._wanted: dict[str, Object] = {}
         self._absent: set[str] = set()
         self._failures: dict[str, str] = {}
@@ -68,12 +70,17 @@ class Worker:
     def adopt(self) -> None:
         """Take over the pods of an earlier podlet. They are left alone until the API has spoken."""
         self._deeds.adopt()
+        self._trim_logs()
 
     def take_api_service(self, env: Mapping[str, str]) -> None:
         """What containers are told of the API server. Until it is known none is started."""
         self._deeds.api_service = env
         self._knows_api_service = True
         self._sync_all()
+
+    def _trim_logs(self) -> None:
+        self._trimmer.trim(self._options.log_dir.glob("*/*/*.log"))
+        self._loop.at("logs", self._loop.now() + trimming.EVERY_S, self._trim_logs)
 
     def take_pods(self, change: watch.Change) -> None:
         """Take in what the API server says about the pods bound to this node."""

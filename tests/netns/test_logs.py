@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from labkit.model import kubelet
+from labkit.podlet import trimming
 from tests.netns import command, podlet_node
 from tests.netns import kubectl as kubectl_of
 from tests.netns.isolation import isolated, run
@@ -133,6 +134,48 @@ def test_following_ends_when_the_pod_is_deleted_also_after_a_restart_of_the_podl
         assert reader.returncode == 0
         # Without a grace the API forgets the pod first; the podlet tidies up after that.
         node.wait_until(lambda: not list((FOLDER / "logs").iterdir()))
+
+
+#: 15 MB at once, as soon as it is asked; then each line that it is asked for.
+FLOOD = f"""
+mkfifo {FOLDER}/ask; exec 3<>{FOLDER}/ask; echo 0
+while read -r line <&3; do if [ "$line" = flood ]; then seq 2000000; else echo "$line"; fi; done
+"""
+
+
+@isolated
+def test_a_log_stays_small_and_its_follower_misses_nothing() -> None:
+    with podlet_node.running() as node:
+        pod = node.create_pod("flood", **script(FLOOD))
+        node.wait_ready("flood")
+        reader = following(node, "flood")
+        assert lines_of(reader, 1) == ["0"]
+        ask("flood")
+        assert lines_of(reader, 2_000_000) == [str(number) for number in range(1, 2_000_001)]
+        file = FOLDER / f"logs/default_flood_{podlet_node.uid_of(pod)}/main/0.log"
+        wait_cut(file)
+        ask("after")
+        assert lines_of(reader, 1) == ["after"]
+        reader.terminate()
+        reader.wait(5)
+        left = kubectl(node, "logs", "flood").splitlines()
+        assert left[-1] == "after"
+        numbers = [int(line) for line in left[:-1]]
+        assert 1 < numbers[0] < 2_000_000, "what it gave up is not shown"
+        assert numbers == list(range(numbers[0], 2_000_001)), "whole lines, without a gap"
+        assert kubectl(node, "logs", "flood", "--tail=2") == "2000000\nafter\n"
+        assert kubectl(node, "logs", "flood", "--limit-bytes=5") == f"{numbers[0]}\n"[:5]
+
+
+def wait_cut(file: Path) -> None:
+    """Until the podlet has cut the log enough: at its second look, or its third."""
+    argv = ("timeout", str(4 * trimming.EVERY_S), "tail", "-n", "+1", "-f", FOLDER / "podlet.log")
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as tail:
+        assert tail.stdout is not None
+        cuts = (line for line in tail.stdout if "given up" in line)
+        is_small = any(file.stat().st_blocks * 512 <= trimming.LIMIT for _ in cuts)
+        tail.terminate()
+    assert is_small, "the log was not cut"
 
 
 def kubectl_or_nothing(node: podlet_node.Node, *words: str) -> str:

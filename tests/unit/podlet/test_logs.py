@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labkit import errors
-from labkit.podlet import follow, log_server, logs, options, state
+from labkit.podlet import follow, log_server, logs, options, state, trimming
 from tests.unit.podlet import samples
 from tests.unit.podlet.samples import NOW, UID
 
@@ -167,6 +167,67 @@ class TestPart:
     @pytest.mark.parametrize(("limit", "left"), [(None, "abcdef"), (9, "abcdef"), (4, "abcd")])
     def test_no_more_than_the_limit(self, limit: int | None, left: str) -> None:
         assert b"".join(logs.cut(iter([b"abc", b"def"]), limit)).decode() == left
+
+
+class TestTrimming:
+    LINE = b"%07d\n"
+
+    def write(self, path: Path, numbers: range) -> None:
+        with path.open("ab") as file:
+            file.writelines(self.LINE % number for number in numbers)
+
+    def test_a_short_log_is_left_alone(self, tmp_path: Path) -> None:
+        path = tmp_path / "0.log"
+        path.write_bytes(b"x" * (trimming.LIMIT // 2))
+        assert trimming.plan_cut(path.stat(), seen=trimming.LIMIT) == 0
+
+    def test_what_was_there_at_the_look_before_goes_and_no_line_else(self, tmp_path: Path) -> None:
+        path, trimmer = tmp_path / "0.log", trimming.Trimmer()
+        count = 2 * trimming.LIMIT // 8
+        self.write(path, range(count))
+        with path.open("rb") as reader:
+            reader.seek(8 * (count - 1))  # a follower, who is nearly there
+            trimmer.trim([path])
+            assert path.stat().st_blocks * 512 > trimming.LIMIT, "nobody has had time to read it"
+            trimmer.trim([path, tmp_path / "gone.log"])
+            assert path.stat().st_blocks * 512 <= trimming.LIMIT
+            self.write(path, range(count, count + 1))
+            assert list(logs.read_on(reader)) == [b"%07d\n%07d\n" % (count - 1, count)]
+        with path.open("rb") as file:
+            for text, last in (("", 0), ("?tailLines=9999999", 0), ("?tailLines=2", 2)):
+                query = logs.parse_query(TARGET + text, NOW)
+                file.seek(logs.find_start(file, query, samples.run()))
+                left = [int(line) for line in b"".join(logs.read_on(file)).splitlines()]
+                assert left == list(range(left[0], count + 1)), "whole lines, without a gap"
+                assert len(left) == last or len(left) * 8 >= trimming.KEPT
+
+    def test_a_reader_who_is_too_slow_goes_on_where_lines_are(self, tmp_path: Path) -> None:
+        path = tmp_path / "0.log"
+        self.write(path, range(50_000))
+        with path.open("rb") as reader:
+            pieces = logs.read_on(reader)
+            assert next(pieces).startswith(b"0000000\n")
+            trimming.give_up(path, 70 * 4096)
+            left = [int(line) for line in b"".join(pieces).splitlines()]
+        assert left == list(range(70 * 512 + 1, 50_000))
+
+    def test_zeros_that_the_program_has_written_are_shown(self, tmp_path: Path) -> None:
+        path = tmp_path / "0.log"
+        path.write_bytes(b"\0\0one\n")
+        with path.open("rb") as file:
+            assert list(logs.read_on(file)) == [b"\0\0one\n"]
+
+    def test_a_file_system_that_cannot_is_told_of(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        path, trimmer = tmp_path / "0.log", trimming.Trimmer()
+        path.write_bytes(b"x" * 2 * trimming.LIMIT)
+        (tmp_path / "fallocate").write_text("#!/bin/sh\necho not supported >&2; exit 1\n")
+        (tmp_path / "fallocate").chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+        trimmer.trim([path])
+        trimmer.trim([path])
+        assert "not supported" in caplog.text
 
 
 class Follower:

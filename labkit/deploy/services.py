@@ -120,13 +120,21 @@ def _units(
     if node.role != "control-plane":
         return units
     if external:
-        return [*(plan_controllers(node, name, external) for name in external.components), *units]
+        return [
+            *(plan_controllers(lab, node, name, external) for name in external.components),
+            *units,
+        ]
     return [plan_api_server(lab, secrets), *units]
 
 
-def plan_controllers(node: spec.NodeSpec, component: str, external: External) -> Unit:
+def plan_controllers(
+    lab: spec.LabSpec, node: spec.NodeSpec, component: str, external: External
+) -> Unit:
     path = f"{ETC}/{component}.kubeconfig"
     flags = {"kubeconfig": path, "identity": f"{node.name}.{external.mark}"}
+    # A node that is not ours would not answer for an address, though it were told to.
+    if component == CONTROLLER_MANAGER and not external.is_shared:
+        flags["load-balancer-ip-range"] = str(lab.load_balancers)
     files = {path: File(external.controllers.encode(), 0o600)}
     return _unit(component, "controllers", flags, files, component)
 

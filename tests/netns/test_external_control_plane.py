@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,7 +27,10 @@ NODES = ["control", "node1", "node2"]
 def opened(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[lab.Lab]:
     """A lab whose lab file names a kubeconfig beside it; its machines are not up yet."""
     monkeypatch.chdir(tmp_path)
-    text = 'name = "t"\n[control_plane]\nkubeconfig = "foreign/kubeconfig"\n'
+    text = (
+        'name = "t"\n[network]\nload_balancers = "192.168.56.208/28"\n'
+        '[control_plane]\nkubeconfig = "foreign/kubeconfig"\n'
+    )
     (tmp_path / "labkit.toml").write_text(text)
     made = lab.open_lab()
     yield made
@@ -114,6 +118,7 @@ def test_a_server_without_controllers_gets_a_working_lab_and_everything_back(
     assert "https://192.168.56.100:6443" in shown.stdout, shown.stderr
 
     controllers_work(opened, client)
+    load_balancers_work(opened, client)
     stopped = labkit("down", "--name", "t", "-o", "json")
     assert stopped.returncode == 0, stopped.stderr
     assert '"left": ""' in stopped.stdout
@@ -148,6 +153,30 @@ def controllers_work(opened: lab.Lab, client: http.Client) -> None:
     opened.delete("deployment", "web")
     eventually(lambda: not any(name.startswith("web-") for name in names(client, resources.PODS)))
     eventually(lambda: names(client, resources.REPLICA_SETS) == set())
+
+
+def load_balancers_work(opened: lab.Lab, client: http.Client) -> None:
+    """The lab file's first address is the Service's, and who is outside reaches a pod by it."""
+    spec = {
+        "type": "LoadBalancer",
+        "ports": [{"port": 80, "targetPort": 8080}],
+        "selector": {"name": example.NAME},
+    }
+    opened.apply(
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "balanced"}, "spec": spec}
+    )
+
+    def given() -> str:
+        status = client.get(resources.SERVICES, "balanced", "default")["status"]
+        return str((status["loadBalancer"].get("ingress") or [{}])[0].get("ip", ""))
+
+    eventually(lambda: given() == "192.168.56.208")
+    curl = ("curl", "-sS", "--noproxy", "*", "--max-time", "2", "http://192.168.56.208/")
+    eventually(lambda: opened.exec("client", curl).exit_status == 0)
+    answer = json.loads(opened.exec("client", curl).stdout)
+    assert answer["pod"].startswith(example.NAME)
+    opened.delete("service", "balanced")
+    eventually(lambda: opened.exec("client", curl).exit_status != 0)
 
 
 def test_down_takes_away_what_the_lab_made_and_nothing_else(

@@ -27,6 +27,7 @@ from labkit.apiserver.controllers import (
     endpoints,
     endpointslices,
     eviction,
+    load_balancers,
     loops,
     nodes,
     orphans,
@@ -38,7 +39,7 @@ from labkit.apiserver.controllers import (
 from labkit.apiserver.remote import cluster, collector, dialects, election, emptying, following
 from labkit.client import config as client_config
 from labkit.client import http
-from labkit.model import resources
+from labkit.model import pool, resources
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,12 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
     add("component", choices=(MANAGER, SCHEDULER), help="what to be")
     add("--kubeconfig", required=True, help="where the API server is, and who we are; in JSON")
     add("--identity", default=os.uname().nodename, help="our name in the lease [%(default)s]")
+    add(
+        "--load-balancer-ip-range",
+        type=pool.parse_pool,
+        metavar="FIRST-LAST",
+        help="addresses for Services of type LoadBalancer; none: they wait for somebody else",
+    )
     add("-v", "--v", type=int, default=0, metavar="LEVEL", help="2 and more: log in detail")
     return parser.parse_args(argv)
 
@@ -75,6 +82,7 @@ def make_controllers(
     *,
     slices: bool,
     root_ca_pem: str = "",
+    addresses: pool.Pool | None = None,
 ) -> list[loops.Controller]:
     """They look at what there is as soon as they are made: the picture has to be whole by then."""
     if component == SCHEDULER:
@@ -94,6 +102,8 @@ def make_controllers(
         made.append(endpointslices.Controller(objects))
     if root_ca_pem:
         made.append(root_ca.Controller(objects, root_ca_pem))
+    if addresses:
+        made.append(load_balancers.Controller(objects, addresses))
     return made
 
 
@@ -102,6 +112,7 @@ class Program:
 
     def __init__(self, args: argparse.Namespace, config: client_config.ClientConfig) -> None:
         self._component: str = args.component
+        self._addresses: pool.Pool | None = args.load_balancer_ip_range
         self._config = config
         self._candidate = election.Election(http.Client(config), args.component, args.identity)
         self._ending = threading.Event()
@@ -151,6 +162,7 @@ class Program:
                 client,
                 slices=slices,
                 root_ca_pem=self._config.ca_pem,
+                addresses=self._addresses,
             )
             log.info(
                 "%s: following %d kinds of %s", self._component, len(known), self._config.server

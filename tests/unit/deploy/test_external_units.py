@@ -31,11 +31,20 @@ class TestExternal:
         names = [unit.name for unit in planned["control"]]
         assert names == ["kube-controller-manager", "kube-proxy", "podlet"]
         assert [unit.name for unit in planned["node1"]] == ["kube-proxy", "podlet"]
-        assert planned["control"][0].argv[-3:] == (
+        assert planned["control"][0].argv[-4:] == (
             "kube-controller-manager",
             "--kubeconfig=/etc/labkit/kube-controller-manager.kubeconfig",
             "--identity=control.lab-1",
+            "--load-balancer-ip-range=192.168.56.200-192.168.56.239",
         )
+
+    def test_addresses_are_given_out_only_where_all_nodes_are_the_labs(
+        self, secrets: pki.Pki
+    ) -> None:
+        shared = replace(self.EXTERNAL, is_shared=True)
+        manager = services.plan_services(LAB, secrets, shared)["control"][0]
+        assert manager.name == "kube-controller-manager"
+        assert not any("load-balancer" in word for word in manager.argv)
 
     def test_each_program_has_its_own_credentials_and_none_of_the_labs(
         self, secrets: pki.Pki

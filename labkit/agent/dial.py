@@ -29,7 +29,8 @@ _ON_ITS_WAY = (errno.EINPROGRESS, errno.EALREADY)
 class Dial:
     """One client's search.
 
-    Ends in `on_connected`, with a socket that the loop watches already, or in `on_failed`, with the
+    Ends in `on_connected`, with a socket that the loop watches already and what has happened to it
+    besides, or in `on_failed`, with the
     outcome and more about it. What was tried goes into the record.
     """
 
@@ -53,7 +54,7 @@ class Dial:
         book: journal.Journal,
         record: journal.Record,
         *,
-        on_connected: Callable[[socket.socket], None],
+        on_connected: Callable[[socket.socket, int], None],
         on_failed: Callable[[journal.Outcome, str], None],
     ) -> None:
         self._loop = loop
@@ -99,7 +100,7 @@ class Dial:
         self._timer = self._loop.later(TIMEOUTS_S[len(self._tried)], self._on_timeout)
         self._loop.add(sock.fileno(), event_loop.EDGES, self._on_event)
 
-    def _on_event(self, _events: int) -> None:
+    def _on_event(self, events: int) -> None:
         """Ask connect() again how it went: the answer is right even if nothing has happened."""
         assert self._sock is not None
         assert self._endpoint is not None
@@ -108,7 +109,7 @@ class Dial:
             return
         sock = self._stop_waiting()
         if code in _CONNECTED:
-            self._on_connected(sock)
+            self._on_connected(sock, events)
         else:
             self._loop.remove(sock.fileno())
             self._give_up_on(sock, os.strerror(code))

@@ -76,6 +76,10 @@ class Loop:
         if self._callbacks.pop(fd, None) is not None:
             self._epoll.unregister(fd)
 
+    def forget(self, fd: int) -> None:
+        """Forget a descriptor that is closed right after: then the kernel does so by itself."""
+        self._callbacks.pop(fd, None)
+
     def later(self, delay_s: float, callback: Callable[[], None]) -> Timer:
         timer = Timer(callback)
         heapq.heappush(self._timers, (self._clock() + delay_s, next(self._order), timer))

@@ -38,6 +38,9 @@ READ_SIZE = 16 * 1024
 PIPE_SIZE = 256 * 1024
 #: After so many rounds of one direction the other connections have their turn.
 ROUNDS = 8
+#: There is something to read: bytes, the end, or an error. The same for writing.
+_READABLE = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+_WRITABLE = select.EPOLLOUT | select.EPOLLHUP | select.EPOLLERR
 _SPLICE = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
 _F_SETPIPE_SZ = 1031
 
@@ -72,16 +75,24 @@ class Stream:
         #: Nothing more will happen in this direction.
         self.over = False
 
-    def move(self) -> bool:
+    def can_move(self, source: int, sink: int) -> bool:
+        """Whether these events, at either end, are news for this direction."""
+        return bool(source & _READABLE or (sink & _WRITABLE and (self._held or self._in_pipe)))
+
+    def move(self, *, last: bool) -> bool:
         """Move what can be moved now. True: there may be more, but others should have a turn.
 
+        `last`: the other direction is over, so when this one ends both sockets are closed, and
+        that says to the sink as well that this was all.
         Raises OSError when the source fails, a reset of the connection above all.
         """
         for _ in range(ROUNDS):
             if not self._drain():
                 return False
             if self.ended:
-                self._pass_on_the_end()
+                self.over = True
+                if not last:
+                    self._pass_on_the_end()
                 return False
             if not self._fill():
                 return False
@@ -130,7 +141,6 @@ class Stream:
         return not self.over
 
     def _pass_on_the_end(self) -> None:
-        self.over = True
         with contextlib.suppress(OSError):  # it may have gone meanwhile
             self._sink.shutdown(socket.SHUT_WR)
 
@@ -168,11 +178,11 @@ class Relay:
         self._queued = False
         self._closed = False
 
-    def start(self) -> None:
-        """Begin. The backend is watched already, by whoever connected it."""
+    def start(self, events: int) -> None:
+        """Begin. The backend is watched already, by whoever connected it and was told `events`."""
         self._loop.replace(self._backend.fileno(), self._on_backend)
         self._loop.add(self._client.fileno(), event_loop.EDGES, self._on_client)
-        self._move()
+        self._move(0, events)  # of the client's side the loop will tell
 
     def moved(self) -> tuple[int, int]:
         """Bytes that the pod has taken, and the client."""
@@ -188,21 +198,25 @@ class Relay:
         if events & select.EPOLLERR and not self._closed:
             self._close("client reset", rudely=True)
         else:
-            self._move()
+            self._move(events, 0)
 
-    def _on_backend(self, _events: int) -> None:
+    def _on_backend(self, events: int) -> None:
         """A pod may reset the connection and have answered before: so what came is delivered."""
-        self._move()
+        self._move(0, events)
 
-    def _move(self) -> None:
+    def _move(self, client: int, backend: int) -> None:
+        """Go on in the directions for which something has happened at one of the two sockets."""
         if self._closed:
             return
         up, down = self._up, self._down
+        more = False
         side: journal.Outcome = "client reset"
         try:
-            more = up.move()
+            if up.can_move(client, backend):
+                more = up.move(last=down.over)
             side = "endpoint reset"
-            more = down.move() or more
+            if down.can_move(backend, client):
+                more = down.move(last=up.over) or more
         except OSError as error:
             self._close(side, _detail(error), rudely=True)
             return
@@ -216,7 +230,7 @@ class Relay:
 
     def _go_on(self) -> None:
         self._queued = False
-        self._move()
+        self._move(event_loop.EDGES, event_loop.EDGES)
 
     def _ending(self) -> journal.Outcome:
         """Who would not take what was for it had gone; else it was over when both had said all."""
@@ -230,7 +244,7 @@ class Relay:
         """`rudely`: one end reset the connection, so the other end is told the same way."""
         self._closed = True
         for sock in (self._client, self._backend):
-            self._loop.remove(sock.fileno())
+            self._loop.forget(sock.fileno())
             if rudely:
                 sockets.reset(sock)
             else:

@@ -108,11 +108,11 @@ class Connection:
             self._dial.abandon()
             self._refuse(outcome, "")
 
-    def _carry(self, backend: socket.socket) -> None:
+    def _carry(self, backend: socket.socket, events: int) -> None:
         self._dial = None
         self._book.connect(self._record, backend.getsockname())
         self._relay = relay.Relay(self._loop, self._client, backend, self._end)
-        self._relay.start()
+        self._relay.start(events)
 
     def _refuse(self, outcome: journal.Outcome, detail: str) -> None:
         name, client = self._record.service_port.name, self._record.client[0]

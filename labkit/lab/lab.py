@@ -219,8 +219,8 @@ class Lab:
             pod = self._pod(target)
             node, path = pod.node, POD_LOGS.format(namespace=pod.namespace, name=pod.name)
             hint = "`labkit get events` says why a pod has not begun"
-        # By version: the tenth run comes after the ninth.
-        show = f"files=$(ls -v {path} 2>&-) && cat $files"
+        # By version: the tenth run comes after the ninth. What a log has given up reads as zeros.
+        show = f"files=$(ls -v {path} 2>&-) && cat $files | tr -d '\\000'"
         show += "" if lines is None else f" | tail -n {lines}"
         command = self.pool.connection(node).run(["sh", "-c", show], check=False)
         if command.exit_status:

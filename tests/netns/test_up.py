@@ -277,6 +277,13 @@ def test_ssh_scp_exec_and_logs_reach_the_lab(opened: lab.Lab, tmp_path: Path) ->
     inside = labkit("exec", "--name", "t", "app1-1", "--", "ip", "-br", "-4", "address")
     assert "10.244." in inside.stdout, inside.stderr
     assert "app1" in labkit("logs", "--name", "t", "node1/kube-proxy").stdout
+    holed = (
+        "for f in /var/log/pods/default_app1-1_*/*/0.log; do truncate -s 5M $f; echo on >>$f; done"
+    )
+    subprocess.run([*ssh[:-1], holed], check=True)
+    said = labkit("logs", "--name", "t", "app1-1").stdout
+    assert said.endswith("on\n"), said
+    assert "\0" not in said, "what the podlet has given up of a log is not shown"
 
 
 def test_an_unknown_image_is_a_clear_event_and_not_a_hang(opened: lab.Lab) -> None:

@@ -13,14 +13,18 @@ _KEY = r"[A-Za-z0-9]([-A-Za-z0-9_./]*[A-Za-z0-9])?"
 _VALUE = r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?"
 _SET = re.compile(rf"(?P<key>{_KEY})\s+(?P<operator>in|notin)\s*\((?P<values>[^()]*)\)")
 _EQUAL = re.compile(rf"(?P<key>{_KEY})\s*(?P<operator>==|=|!=)\s*(?P<values>{_VALUE})")
+_ORDER = re.compile(rf"(?P<key>{_KEY})\s*(?P<operator>[<>])\s*(?P<values>[+-]?[0-9]+)")
 _EXISTS = re.compile(rf"(?P<operator>!?)\s*(?P<key>{_KEY})")
 #: Commas between requirements, but not those within parentheses.
 _COMMA = re.compile(r",(?![^(]*\))")
 
 
+_ORDERED = ("<", ">")
+
+
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """One condition on one label. `operator` is `in`, `notin`, `exists` or `absent`."""
+    """One condition on one label. `operator` is `in`, `notin`, `exists`, `absent`, `>` or `<`."""
 
     key: str
     operator: str
@@ -32,7 +36,16 @@ class Requirement:
             return present and labels[self.key] in self.values
         if self.operator == "notin":
             return not present or labels[self.key] not in self.values
+        if self.operator in _ORDERED:
+            return present and self._compares(labels[self.key])
         return present if self.operator == "exists" else not present
+
+    def _compares(self, value: str) -> bool:
+        """Both are taken as numbers; what is none is neither more nor less."""
+        (limit,) = map(int, self.values)
+        if not re.fullmatch("[+-]?[0-9]+", value):
+            return False
+        return int(value) > limit if self.operator == ">" else int(value) < limit
 
 
 Selector = tuple[Requirement, ...]
@@ -55,6 +68,8 @@ def _parse_requirement(part: str) -> Requirement:
     if found := _EQUAL.fullmatch(part):
         operator = "notin" if found["operator"] == "!=" else "in"
         return Requirement(found["key"], operator, frozenset([found["values"]]))
+    if found := _ORDER.fullmatch(part):
+        return Requirement(found["key"], found["operator"], frozenset([found["values"]]))
     if found := _EXISTS.fullmatch(part):
         return Requirement(found["key"], "absent" if found["operator"] else "exists")
     raise status.bad_request(f"unable to parse requirement: {_explain(part)}")
@@ -110,6 +125,8 @@ def _render_requirement(requirement: Requirement) -> str:
         return key if requirement.operator == "exists" else f"!{key}"
     if requirement.operator == "in" and len(values) == 1:
         return f"{key}={values[0]}"
+    if requirement.operator in _ORDERED:
+        return f"{key}{requirement.operator}{values[0]}"
     return f"{key} {requirement.operator} ({','.join(values)})"
 
 

@@ -31,8 +31,8 @@ class Report:
     def invalid(self, path: str, value: Any, detail: str) -> None:
         self.add("FieldValueInvalid", path, f"Invalid value: {render_go(value)}", detail)
 
-    def duplicate(self, path: str, value: Any) -> None:
-        self.add("FieldValueDuplicate", path, f"Duplicate value: {render_go(value)}")
+    def duplicate(self, path: str, value: Any, detail: str = "") -> None:
+        self.add("FieldValueDuplicate", path, f"Duplicate value: {render_go(value)}", detail)
 
     def unsupported(self, path: str, value: Any, supported: Iterable[str]) -> None:
         listed = ", ".join(json.dumps(item) for item in sorted(supported))

@@ -43,8 +43,10 @@ def validate(node: resources.Object, report: validation.Report) -> None:
             ipaddress.ip_network(cidr)
         except ValueError:
             report.invalid(f"spec.podCIDRs[{index}]", cidr, "must be a valid CIDR value")
+    seen: set[tuple[str, str]] = set()
     for index, taint in enumerate(spec.get("taints") or []):
-        path = f"spec.taints[{index}]"
+        # A stock server says `metadata`, too, although the taints stand in the spec.
+        path = f"metadata.taints[{index}]"
         report.check(
             f"{path}.key", taint.get("key", ""), validation.qualified_name(taint.get("key", ""))
         )
@@ -52,6 +54,16 @@ def validate(node: resources.Object, report: validation.Report) -> None:
             f"{path}.value", taint.get("value", ""), validation.label_value(taint.get("value", ""))
         )
         report.one_of(f"{path}.effect", taint.get("effect", ""), _EFFECTS)
+        pair = (taint.get("key", ""), taint.get("effect", ""))
+        if pair in seen:
+            detail = "taints must be unique by key and effect pair"
+            report.duplicate(path, validation.GoText(_render_taint(taint)), detail)
+        seen.add(pair)
+
+
+def _render_taint(taint: resources.Object) -> str:
+    key, value, effect = (f'"{taint.get(field, "")}"' for field in ("key", "value", "effect"))
+    return f"core.Taint{{Key:{key}, Value:{value}, Effect:{effect}, TimeAdded:<nil>}}"
 
 
 def validate_update(

@@ -66,7 +66,10 @@ def _validate_balancer(spec: resources.Object, report: validation.Report) -> Non
     for index, text in enumerate(spec.get("loadBalancerSourceRanges") or []):
         try:
             ipaddress.ip_network(text.strip(), strict=False)
+            has_length = "/" in text
         except ValueError:
+            has_length = False
+        if not has_length:
             detail = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
             report.invalid(f"spec.loadBalancerSourceRanges[{index}]", text, detail)
 

@@ -30,6 +30,17 @@ def validate(service: resources.Object, report: validation.Report) -> None:
     _validate_distinct(ports, report)
     validation.check_labels(report, "spec.selector", spec.get("selector") or {})
     service_policies.validate(spec, report)
+    _validate_ingress(service.get("status") or {}, report)
+
+
+def _validate_ingress(state: resources.Object, report: validation.Report) -> None:
+    """What a load balancer reports of itself."""
+    for index, point in enumerate(state.get("loadBalancer", {}).get("ingress") or []):
+        path = f"status.loadBalancer.ingress[{index}]"
+        if point.get("ip") and validation.ip_address(point["ip"]):
+            report.invalid(f"{path}.ip", point["ip"], "must be a valid IP address")
+        if name := point.get("hostname"):
+            report.check(f"{path}.hostname", name, validation.dns_subdomain(name))
 
 
 def _validate_type(spec: resources.Object, report: validation.Report) -> None:

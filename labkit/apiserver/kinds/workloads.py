@@ -8,6 +8,8 @@ from labkit.apiserver import selectors, status, tables, validation
 from labkit.apiserver.kinds import kind, pod_rules, pods
 from labkit.model import resources
 
+_PARTS = ("fullyLabeledReplicas", "updatedReplicas", "readyReplicas", "availableReplicas")
+_COUNTS = ("replicas", *_PARTS, "unavailableReplicas")
 _OPERATORS = ("DoesNotExist", "Exists", "In", "NotIn")
 
 
@@ -29,6 +31,22 @@ def validate(obj: resources.Object, report: validation.Report) -> None:
             report.invalid(f"spec.{field}", spec[field], detail)
     _validate_selector(spec, report)
     _validate_template(spec["template"], report)
+    _validate_status(obj.get("status") or {}, report)
+
+
+def _validate_status(state: resources.Object, report: validation.Report) -> None:
+    """None of the counts can be more than all replicas there are."""
+    for field in _COUNTS:
+        if state.get(field, 0) < 0:
+            detail = "must be greater than or equal to 0"
+            report.invalid(f"status.{field}", state[field], detail)
+    for field in _PARTS:
+        if field in state and state[field] > state.get("replicas", 0):
+            detail = "cannot be greater than status.replicas"
+            report.invalid(f"status.{field}", state[field], detail)
+    if state.get("availableReplicas", 0) > state.get("readyReplicas", 0):
+        detail = "cannot be greater than readyReplicas"
+        report.invalid("status.availableReplicas", state["availableReplicas"], detail)
 
 
 def _validate_selector(spec: resources.Object, report: validation.Report) -> None:

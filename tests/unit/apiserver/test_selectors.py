@@ -7,7 +7,7 @@ import pytest
 from labkit import errors
 from labkit.apiserver import selectors
 
-LABELS = {"app": "web", "tier": "front"}
+LABELS = {"app": "web", "tier": "front", "size": "3"}
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,11 @@ LABELS = {"app": "web", "tier": "front"}
         ("other", False),
         ("app in (web),tier=back", False),
         ("app=", False),
+        ("size>2", True),
+        ("size > 3", False),
+        ("size<4", True),
+        ("app>2", False),
+        ("other<2", False),
     ],
 )
 def test_label_selectors(text: str, matches: bool) -> None:

@@ -85,3 +85,12 @@ def test_the_rules_of_a_node_name_what_is_its_own() -> None:
 def test_the_rules_of_a_stranger_are_questions_and_paths() -> None:
     rules = authz.rules_of(authn.User("ann"))
     assert all(rule.verbs == ("create",) or rule.paths for rule in rules)
+
+
+def test_a_question_is_about_a_resource_or_a_path(api: cluster.Client) -> None:
+    both = {"resourceAttributes": {"verb": "get"}, "nonResourceAttributes": {"verb": "get"}}
+    for spec, field in (({}, "resourceAttributes"), (both, "nonResourceAttributes")):
+        reply = api("POST", ACCESS, {"spec": spec})
+        assert reply.code == 422
+        (cause,) = reply.json["details"]["causes"]
+        assert (cause["reason"], cause["field"]) == ("FieldValueInvalid", f"spec.{field}")

@@ -23,6 +23,9 @@ SIGNS = {"fine": "ok", "warning": "warning", "blocked": "not possible"}
 def command(current: session.Session, fix: bool) -> int:
     """Say whether a lab can run here, in which way, and what to change where it cannot.
 
+    Of the lab file it says whether it can be read, and of a control plane that it names, which
+    server that is and whether its kubeconfig can be used. Nobody is asked over the network.
+
     \b
       labkit doctor
       labkit doctor --fix --yes

@@ -4,6 +4,7 @@
 * `bring_up`  how a lab comes up: the steps in order, each mending only what differs
 * `objects`   manifests and tables: apply, get, delete
 * `reports`   what the verbs return
+* `doctor`    what can be said of the lab file before anything is made
 * `lock`      one `up` or `down` at a time
 """
 

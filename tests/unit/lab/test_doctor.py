@@ -1,0 +1,59 @@
+"""What is said of the lab file before a lab is made."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from labkit.client import config
+from labkit.lab import doctor
+
+NAMED = '[control_plane]\nkubeconfig = "theirs"\n'
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_lab_with_a_server_of_its_own_needs_no_word(here: Path) -> None:
+    (here / "labkit.toml").write_text("[nodes]\nworkers = 1\n")
+    assert doctor.judge_lab_file() == ()
+
+
+def test_which_server_the_kubeconfig_names(here: Path) -> None:
+    theirs = config.ClientConfig("https://203.0.113.7:6443", token="t")
+    (here / "theirs").write_text(config.render_kubeconfig(theirs))
+    (here / "labkit.toml").write_text(NAMED)
+    (found,) = doctor.judge_lab_file()
+    assert (found.id, found.ok) == ("control-plane", True)
+    assert found.what == f"{here}/theirs names the API server https://203.0.113.7:6443"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "cannot be read: No such file"),
+        ("{", "is not YAML"),
+        (json.dumps({"clusters": []}), "theirs: "),
+    ],
+)
+def test_a_kubeconfig_of_no_use_stops_a_lab(here: Path, content: str | None, said: str) -> None:
+    (here / "labkit.toml").write_text(NAMED)
+    if content is not None:
+        (here / "theirs").write_text(content)
+    (found,) = doctor.judge_lab_file()
+    assert (found.id, found.verdict) == ("control-plane", "blocked")
+    assert found.what.startswith(f"control_plane.kubeconfig: {here}/theirs")
+    assert said in found.what
+
+
+def test_a_lab_file_with_a_mistake_is_a_finding(here: Path) -> None:
+    (here / "labkit.toml").write_text("[nodes]\nworkers = 0\n")
+    (found,) = doctor.judge_lab_file()
+    assert (found.id, found.verdict) == ("lab-file", "blocked")
+    assert "nodes.workers" in found.what
+    assert found.fix

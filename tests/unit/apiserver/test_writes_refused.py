@@ -77,3 +77,10 @@ def test_an_unknown_dry_run_is_no_real_write(api: cluster.Client, method: str) -
     assert refused.code == 422
     assert 'supported values: "All"' in refused.json["message"]
     assert "data" not in api("GET", f"{PATH}/a").json
+
+
+def test_an_empty_list_or_map_is_not_kept(api: cluster.Client) -> None:
+    body = {"metadata": {"name": "a", "finalizers": [], "labels": {}}, "data": {}}
+    made = api("POST", PATH, body).json
+    assert not {"finalizers", "labels"} & made["metadata"].keys()
+    assert "data" not in made

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from labkit import errors
 from labkit.apiserver import bootstrap, registry
 from labkit.apiserver.controllers import (
     api_service,
@@ -94,9 +95,15 @@ async def kept_running(controllers: Iterable[Controller]) -> AsyncIterator[None]
 
 
 async def _keep_running(controller: Controller) -> None:
+    name, said = type(controller).__module__, ""
     while True:
         try:
             await controller.run()
+        except errors.ConnectionFailed as error:
+            # Of an API server elsewhere, which may be away for long: that is said once.
+            if str(error) != said:
+                logger.warning("%s waits: %s", name, error)
+            said = str(error)
         except Exception:
-            logger.exception("%s failed", type(controller).__module__)
-            await asyncio.sleep(PAUSE_S)
+            logger.exception("%s failed", name)
+        await asyncio.sleep(PAUSE_S)

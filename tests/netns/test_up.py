@@ -184,9 +184,13 @@ def test_two_labs_with_the_same_addresses_side_by_side(opened: lab.Lab) -> None:
 
 @contextlib.contextmanager
 def up_until(step: int) -> Iterator[subprocess.Popen[str]]:
-    """`labkit up` as a process of its own, caught in the middle."""
+    """`labkit up` as a process of its own, caught in the middle.
+
+    It heeds Ctrl-C, even where the tests run in the background of a shell that does not.
+    """
+    heeding = ("env", "--default-signal=INT")
     with subprocess.Popen(
-        [sys.executable, "-m", "labkit.cli", "up", "--name", "t", "--events", "json"],
+        [*heeding, sys.executable, "-m", "labkit.cli", "up", "--name", "t", "--events", "json"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

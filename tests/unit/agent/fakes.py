@@ -79,12 +79,12 @@ class FakeApi:
     def __init__(self, port: int = 0) -> None:
         self._lock = threading.Lock()
         self._version = 1
+        #: Watches from an earlier version are told that it is gone.
+        self._oldest = 0
         self._objects: dict[str, dict[str, Object]] = {"services": {}, "endpoints": {}}
         self._watchers: list[tuple[str, queue.SimpleQueue[Object | None]]] = []
         self.selectors: set[str] = set()
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", port), self._handler())
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        self._serve(port)
 
     @property
     def kubeconfig(self) -> str:
@@ -120,8 +120,22 @@ class FakeApi:
         with self._lock:
             for _, events in self._watchers:
                 events.put(None)
+            self._watchers.clear()
         self._server.shutdown()
         self._server.server_close()
+
+    @contextlib.contextmanager
+    def away(self) -> Iterator[None]:
+        """Nobody answers meanwhile; what changed by then no watch can tell of any more."""
+        self.close()
+        yield
+        self._oldest = self._version
+        self._serve(self._server.server_port)
+
+    def _serve(self, port: int) -> None:
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", port), self._handler())
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     def _stamped(self, obj: Object) -> Object:
         self._version += 1
@@ -163,6 +177,9 @@ class FakeApi:
             def _watch(self, plural: str, version: int) -> None:
                 events: queue.SimpleQueue[Object | None] = queue.SimpleQueue()
                 with api._lock:
+                    if version < api._oldest:
+                        events.put({"type": "ERROR", "object": {"kind": "Status", "code": 410}})
+                        events.put(None)
                     for obj in api._objects[plural].values():
                         if int(obj["metadata"]["resourceVersion"]) > version:
                             events.put({"type": "MODIFIED", "object": dict(obj)})
@@ -175,6 +192,7 @@ class FakeApi:
                     while (event := events.get()) is not None:
                         line = json.dumps(event).encode() + b"\n"
                         self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
+                self.close_connection = True
 
             def log_message(self, *_: Any) -> None:
                 pass

@@ -223,7 +223,8 @@ class Relay:
         if self._first is None and (up.ended or down.ended):
             self._first = "client closed" if up.ended else "endpoint closed"
         if up.over and down.over:
-            self._close(self._ending(), rudely=False)
+            # A reset that was met in writing is not met again in reading: it is passed on here.
+            self._close(self._ending(), rudely=up.broken or down.broken)
         elif more and not self._queued:
             self._queued = True
             self._loop.soon(self._go_on)

@@ -27,6 +27,7 @@ VERBS = {
     },
     "Services and pods": {
         "inspect": "Show a Service's rules, counters, ports and endpoints on every node.",
+        "explain": "Say in plain words what an iptables rule does.",
         "apply": "Create or change objects from a manifest.",
         "get": "Show objects.",
         "delete": "Delete objects.",

@@ -14,6 +14,7 @@ from typing import Any
 from labkit import errors, paths
 from labkit.client import config as client_config
 from labkit.inspection import collect, service
+from labkit.inspection.explain import reading, rule
 from labkit.lab import api, lock, objects, reports
 from labkit.model import commands, events, spec
 from labkit.providers import base
@@ -235,6 +236,11 @@ class Lab:
         found = collect.read_objects(self.api.client, name, namespace)
         states = collect.read_nodes(self.pool, nodes)
         return service.inspect_service(found.service, found.endpoints, found.pods, states)
+
+    def explain(self, text: str) -> rule.RuleExplanation:
+        """Say what an iptables rule does: one as `inspect` shows it, or any other."""
+        typed = reading.parse_typed(text)
+        return rule.explain_rule(typed.rule, table=typed.table)
 
     def kubectl_argv(self, arguments: Sequence[str]) -> tuple[str, ...]:
         """Return the command that runs the real kubectl on this lab's API server."""

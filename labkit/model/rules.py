@@ -96,7 +96,8 @@ class Rule:
         options = self.options
         for place, option in enumerate(options):
             if option.flag in ("-j", "-g"):
-                return Target(option.values[0], options[place + 1 :], goto=option.flag == "-g")
+                name = " ".join(option.values)
+                return Target(name, options[place + 1 :], goto=option.flag == "-g")
         return None
 
     @property
@@ -151,6 +152,15 @@ class Ruleset:
         return found.rules if found else ()
 
 
+def split(spec: str) -> list[str]:
+    """The words of a rule's text, without quotes and escapes.
+
+    >>> split('-m comment --comment "web server" ! -i lo')
+    ['-m', 'comment', '--comment', 'web server', '!', '-i', 'lo']
+    """
+    return [bare or _ESCAPED.sub(r"\1", quoted) for quoted, bare in _WORD.findall(spec)]
+
+
 def quote(text: str) -> str:
     """Write a string as `iptables-save` does: in quotes when it holds anything but word letters.
 
@@ -189,6 +199,7 @@ def _is_flag(word: str) -> bool:
 
 
 def _matches(options: Iterable[Option]) -> Iterator[Match]:
+    """Group options by `-m`; one that no extension was named for is a match of its own."""
     module, held = "", list[Option]()
     for option in options:
         if option.flag in ("-j", "-g"):
@@ -198,8 +209,10 @@ def _matches(options: Iterable[Option]) -> Iterator[Match]:
         elif option.flag == "-m":
             if module:
                 yield Match(module, tuple(held))
-            module, held = option.values[0], []
-        else:
+            module, held = " ".join(option.values), []
+        elif module:
             held.append(option)
+        else:
+            yield Match("", (option,))
     if module:
         yield Match(module, tuple(held))

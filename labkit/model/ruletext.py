@@ -28,7 +28,7 @@ def parse_ruleset(text: str) -> rules.Ruleset:
     """Read what `iptables-save`, with or without `-c`, printed. Raises RuleSyntaxError."""
     tables: list[rules.Table] = []
     builder: _TableBuilder | None = None
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line or line.startswith("#"):
             continue
         if line.startswith("*"):

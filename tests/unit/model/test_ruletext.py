@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from labkit.model import rules, ruletext
 
 GOLDEN = Path(__file__).parents[2] / "cases" / "golden"
 CAPTURED = sorted(GOLDEN.glob("*/*.rules"))
+#: One rule, and more, of each match and target: what a kernel gave back, by both of its interfaces.
+COUNTED = sorted((GOLDEN.parent / "rules").glob("*.rules"))
 
 names = st.from_regex(r"[A-Z][A-Z0-9-]{0,20}", fullmatch=True)
 counters = st.builds(rules.Counters, st.integers(0, 2**63), st.integers(0, 2**63))
@@ -51,6 +54,48 @@ def test_captured_rules_survive_to_the_letter(path: Path) -> None:
     text = path.read_text()
     kept = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("#"))
     assert ruletext.render_ruleset(ruletext.parse_ruleset(text)) == kept
+
+
+@pytest.mark.parametrize("path", COUNTED, ids=lambda path: path.stem)
+def test_every_match_and_target_survives_to_the_letter(path: Path) -> None:
+    text = path.read_text()
+    kept = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("#"))
+    assert ruletext.render_ruleset(ruletext.parse_ruleset(text), counters=True) == kept
+
+
+def read(text: str) -> rules.Ruleset | errors.RuleSyntaxError:
+    try:
+        return ruletext.parse_ruleset(text)
+    except errors.RuleSyntaxError as error:
+        return error
+
+
+@given(st.text(), st.text(st.characters(blacklist_characters="\n")))
+def test_any_text_is_read_or_refused_with_its_line(text: str, spec: str) -> None:
+    for tried in (text, f"*nat\n:A - [0:0]\n-A A {spec}\nCOMMIT\n"):
+        found = read(tried)
+        if isinstance(found, rules.Ruleset):
+            assert read(ruletext.render_ruleset(found)) == found
+        else:
+            assert 1 <= found.line <= tried.count("\n") + 1
+
+
+@given(st.text(st.characters(blacklist_categories=("Cs", "Cc"))))
+def test_a_comment_survives_whatever_it_says(said: str) -> None:
+    rule = rules.Rule("A", f"-m comment --comment {rules.quote(said)} -j DROP")
+    found = ruletext.parse_ruleset(f"*nat\n:A - [0:0]\n{rule.text}\nCOMMIT\n").rules("nat", "A")
+    assert found == (rule,)
+    assert found[0].comment == said
+
+
+def test_20_000_rules_take_less_than_a_second() -> None:
+    line = '[3:180] -A A -p tcp -m comment --comment "default/app{}:http" -m tcp -j DNAT --to {}'
+    many = "\n".join(line.format(number, number) for number in range(20_000))
+    text = f"*nat\n:A - [0:0]\n{many}\nCOMMIT\n"
+    begun = time.process_time()
+    ruleset = ruletext.parse_ruleset(text)
+    assert ruletext.render_ruleset(ruleset, counters=True) == text
+    assert time.process_time() - begun < 1
 
 
 @given(rulesets(counted=False))

@@ -46,8 +46,9 @@ class Acceptor:
                 if error.errno not in _OUT_OF_DESCRIPTORS:
                     log.debug("accept: %s", error)  # the client went away while it waited
                     return
+                # If more are waiting, the listener calls again; by then there may be room.
                 self._refuse_one(listener, on_refused)
-                continue
+                return
             client.settimeout(0)
             take(client, address)
 

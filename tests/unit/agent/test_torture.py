@@ -30,7 +30,7 @@ from tests.unit.agent.conftest import Bench
 
 LOCAL = "127.0.0.1"
 #: Says which conversation a connection belongs to.
-HEAD = struct.Struct("!H")
+HEAD = struct.Struct("!I")
 PATIENCE_S = 20
 SHORT = 3000
 AT_ONCE = 8
@@ -136,8 +136,9 @@ class Theatre:
 
     def __init__(self, address: tuple[str, int]) -> None:
         self._address = address
-        self._played: dict[int, futures.Future[Heard]] = {}
-        self._parts: dict[int, Part] = {}
+        #: What the pod is to do in each conversation ever, and what it heard.
+        self._parts: list[Part] = []
+        self._played: list[futures.Future[Heard]] = []
 
     def serve(self, connection: socket.socket) -> None:
         """What the pod does."""
@@ -155,22 +156,21 @@ class Theatre:
             raise
 
     def play(self, plays: Sequence[tuple[Part, Part]]) -> list[tuple[Heard, Heard | None]]:
-        """What the clients heard, and what the pod did; None where no client's word came to it."""
-        self._parts = {number: pod for number, (_, pod) in enumerate(plays)}
-        self._played = {number: futures.Future() for number in self._parts}
+        """What the clients heard, and the pod; None where the pod may never have been called.
+
+        A client that hangs up does so at once: its reset overtakes its words.
+        """
+        first = len(self._parts)
+        self._played += [futures.Future() for _ in plays]
+        self._parts += [pod for _, pod in plays]
+        numbers = range(first, first + len(plays))
+        clients = [client for client, _ in plays]
         with futures.ThreadPoolExecutor(len(plays)) as pool:
-            clients = list(pool.map(self._call, range(len(plays)), (each[0] for each in plays)))
+            heard = list(pool.map(self._call, numbers, clients))
         return [
-            (heard, None if self._is_unheard(number, plays) else self._pod_heard(number))
-            for number, heard in enumerate(clients)
+            (each, None if client.manner == "hangs up" else self._played[number].result(PATIENCE_S))
+            for number, client, each in zip(numbers, clients, heard, strict=True)
         ]
-
-    def _is_unheard(self, number: int, plays: Sequence[tuple[Part, Part]]) -> bool:
-        """A client's reset overtakes its words: the pod may never have been called."""
-        return plays[number][0].manner == "hangs up" and not self._played[number].done()
-
-    def _pod_heard(self, number: int) -> Heard:
-        return self._played[number].result(PATIENCE_S)
 
     def _call(self, number: int, part: Part) -> Heard:
         with socket.socket() as sock:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
+    from labkit.inspection.hosts import Host
     from labkit.lab import Lab
     from labkit.lab.reports import LabSummary
     from labkit.preflight.findings import Finding
@@ -31,6 +33,15 @@ class World:
         from labkit import lab
 
         return lab.list_labs()
+
+    def open_host(self, destination: str, config: str) -> Host:
+        from labkit.inspection import hosts
+
+        return hosts.Host(destination, config)
+
+    def pause(self, seconds: float) -> None:
+        """Wait between two looks at what announces nothing: counters."""
+        time.sleep(seconds)
 
     def find_program(self, name: str) -> bool:
         from labkit import local
@@ -62,6 +73,10 @@ class World:
     def is_terminal(self) -> bool:
         """True when somebody is there to answer a question."""
         return sys.stdin.isatty()
+
+    def draws(self) -> bool:
+        """True when stdout is a screen that can be drawn on again."""
+        return sys.stdout.isatty()
 
     def ask(self, question: str) -> bool:
         return click.confirm(question, err=True)

@@ -6,9 +6,15 @@
     fields      port, targetPort, nodePort: what each is for
     endpoints   the pods behind a Service, and why there are none
     service     all of that in one value
+    explain/    any rule in plain words, each match and each target
+    modes/      what the rules alone say of each Service, in userspace and in iptables mode
+    layers/     chains, rules, conntrack, sockets, connections of a node, one layer at a time
+    hosts       a node of any cluster, over SSH
+    changes     what is different between two looks
     ways        the five ways into a Service, and the requests that prove them
     probing     sends those requests
     proof       what moved, who answered, whom the pod saw
 
-Everything is pure except `collect` and `probing`: the same values can be made from saved text.
+Everything is pure except `collect`, `layers.look`, `hosts` and `probing`: the same values can be
+made from saved text.
 """

@@ -102,17 +102,17 @@ def read_objects(client: http.Client, name: str, namespace: str) -> Objects:
 
 def parse_look(node: spec.NodeSpec, stdout: str, stderr: str = "") -> NodeState:
     """Read what the script printed. Raises RuleSyntaxError for rules that are none."""
-    sections, failed = _sections(stdout)
+    sections, failed = split_sections(stdout)
     nat, filter_ = (ruletext.parse_ruleset(sections.get(name, "")) for name in ("nat", "filter"))
     return NodeState(
         node,
         rules.Ruleset(nat.tables + filter_.tables),
         sockets.parse_sockets(sections.get("sockets", ""), sections.get("processes", "")),
-        _trouble(sections, failed, stderr),
+        explain_missing({"nat", "filter", "sockets"}, sections, failed, stderr),
     )
 
 
-def _sections(stdout: str) -> tuple[dict[str, str], list[str]]:
+def split_sections(stdout: str) -> tuple[dict[str, str], list[str]]:
     """The text under each heading, and the names of those whose command failed."""
     sections: dict[str, list[str]] = {}
     failed: list[str] = []
@@ -127,8 +127,11 @@ def _sections(stdout: str) -> tuple[dict[str, str], list[str]]:
     return {name: "\n".join(lines) for name, lines in sections.items()}, failed
 
 
-def _trouble(sections: dict[str, str], failed: list[str], stderr: str) -> str:
-    missing = [*failed, *({"nat", "filter", "sockets"} - sections.keys())]
+def explain_missing(
+    wanted: set[str], sections: dict[str, str], failed: list[str], stderr: str
+) -> str:
+    """What could not be read, and the last thing that was said about it; empty when all was."""
+    missing = {*failed, *(wanted - sections.keys())}
     if not missing:
         return ""
     last = stderr.strip().splitlines()[-1:]

@@ -1,6 +1,12 @@
 # What inspection reads from one node, in one round trip. Only reads; needs root for the counters
-# and for the names of the processes. Each section begins with a line that no command here writes;
-# a command that fails says so in its section, and why on stderr.
+# and for the names of the processes, by sudo where the user is another. Each section begins with a
+# line that no command here writes; a command that fails says so in its section, and why on stderr.
+#
+#     sh look.sh                              nat, filter, sockets, processes
+#     WANTED="rules conntrack" sh look.sh     other sections
+
+me=$(id -u)
+root() { if [ "$me" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
 
 section() {
     name=$1
@@ -9,7 +15,21 @@ section() {
     "$@" || echo "--- labkit failed $name $?"
 }
 
-listening() { sockets=$(ss -Hltnup) && printf '%s\n' "$sockets"; }
+# A kernel has two sets of rules, each with its own programs. Where the older one is in use (to ask
+# otherwise would load it) and kube-proxy's chains are only there, that one is read.
+save() {
+    if [ -z "$saver" ]; then
+        saver=iptables-save
+        if root test -s /proc/net/ip_tables_names && command -v iptables-legacy-save >/dev/null &&
+            ! root iptables-save | grep -q '^:KUBE-' &&
+            root iptables-legacy-save | grep -q '^:KUBE-'; then
+            saver=iptables-legacy-save
+        fi
+    fi
+    root "$saver" -c "$@"
+}
+
+listening() { sockets=$(root ss -Hltnup) && printf '%s\n' "$sockets"; }
 
 # The pid and the command line of each process that listens. One may end while we look.
 processes() {
@@ -19,7 +39,31 @@ processes() {
     done 2>/dev/null
 }
 
-section nat iptables-save -c -t nat
-section filter iptables-save -c -t filter
-section sockets listening
-section processes processes
+conntrack_entries() { root conntrack -L -o extended 2>/dev/null || root cat /proc/net/nf_conntrack; }
+
+facts() {
+    echo "hostname $(hostname)"
+    echo "kernel $(uname -sr)"
+    echo "iptables $(root iptables --version 2>/dev/null | cut -d' ' -f2-)"
+    for file in ip_forward ip_nonlocal_bind; do
+        echo "$file $(cat /proc/sys/net/ipv4/$file)"
+    done
+    for file in nf_conntrack_count nf_conntrack_max; do
+        echo "$file $(cat /proc/sys/net/netfilter/$file 2>/dev/null || echo unknown)"
+    done
+    ip -4 -o address show | while read -r _ interface _ address _; do
+        echo "address-$interface $address"
+    done
+}
+
+for wanted in ${WANTED:-nat filter sockets processes}; do
+    case $wanted in
+    nat | filter) section "$wanted" save -t "$wanted" ;;
+    rules) section rules save ;;
+    sockets) section sockets listening ;;
+    processes) section processes processes ;;
+    conntrack) section conntrack conntrack_entries ;;
+    connections) section connections root ss -Htnp state established ;;
+    facts) section facts facts ;;
+    esac
+done

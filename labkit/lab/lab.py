@@ -15,8 +15,10 @@ from labkit import errors, paths
 from labkit.client import config as client_config
 from labkit.inspection import collect, service
 from labkit.inspection.explain import reading, rule
+from labkit.inspection.layers import look
+from labkit.inspection.layers import report as layer_report
 from labkit.lab import api, lock, objects, reports
-from labkit.model import commands, events, spec
+from labkit.model import commands, events, resources, spec
 from labkit.providers import base
 from labkit.providers.netns import provider as netns
 from labkit.ssh import config as ssh_config
@@ -236,6 +238,18 @@ class Lab:
         found = collect.read_objects(self.api.client, name, namespace)
         states = collect.read_nodes(self.pool, nodes)
         return service.inspect_service(found.service, found.endpoints, found.pods, states)
+
+    def inspect_layer(
+        self, layer: str, *, node: str | None = None, chain: str = ""
+    ) -> layer_report.LayerInspection:
+        """Read one layer of every node (or of one): chains, rules, conntrack, sockets, ..."""
+        if layer == "endpoints":
+            items = self.api.client.list(resources.ENDPOINTS, "").get("items") or ()
+            ends = layer_report.NodeLayer("API server", "", look.list_endpoints(items))
+            return layer_report.LayerInspection(layer, (ends,))
+        names = [self.spec.node(node).name] if node else [one.name for one in self.spec.cluster]
+        looks = self.pool.map(names, lambda connection: look.read(connection, layer))
+        return layer_report.inspect_layer(looks.values(), layer, chain=chain)
 
     def explain(self, text: str) -> rule.RuleExplanation:
         """Say what an iptables rule does: one as `inspect` shows it, or any other."""

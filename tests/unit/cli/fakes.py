@@ -110,6 +110,10 @@ class FakeLab:
         self._fail()
         return Note(name)
 
+    def inspect_layer(self, layer: str, *, node: str | None = None, chain: str = "") -> Note:
+        self._ask("inspect_layer", layer, node, chain)
+        return Note(layer)
+
     def kubectl_argv(self, arguments: Sequence[str]) -> tuple[str, ...]:
         return ("within", "kubectl", *arguments)
 

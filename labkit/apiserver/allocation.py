@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
 from labkit.apiserver import validation, watching
+from labkit.apiserver.kinds import service_policies
 from labkit.model import resources
 
 #: Tried at random before the scan from the beginning.
 _GUESSES = 16
+_HEALTH_CHECK = "spec.healthCheckNodePort"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ def node_ports(service: resources.Object) -> Iterator[tuple[str, int]]:
     for port in service["spec"].get("ports", []):
         if port.get("nodePort"):
             yield port.get("protocol", "TCP"), port["nodePort"]
+    if number := service["spec"].get("healthCheckNodePort"):
+        yield "TCP", number
 
 
 class Allocator:
@@ -66,7 +70,12 @@ class Allocator:
             return
         self._assign_address(spec, set(cluster_ips(old)) if old else set(), report)
         if spec["type"] in ("NodePort", "LoadBalancer"):
-            self._assign_ports(spec, set(node_ports(old)) if old else set(), report)
+            taken = self._ports - (set(node_ports(old)) if old else set())
+            if number := spec.get("healthCheckNodePort"):
+                self._claim(("TCP", number), taken, _HEALTH_CHECK, report)
+            self._assign_ports(spec, taken, report)
+            if service_policies.is_health_checked(spec):
+                self._draw_health_check(spec, taken, report)
 
     def _assign_address(
         self, spec: resources.Object, held: set[str], report: validation.Report
@@ -106,37 +115,44 @@ class Allocator:
         return ""
 
     def _assign_ports(
-        self, spec: resources.Object, held: set[tuple[str, int]], report: validation.Report
+        self, spec: resources.Object, taken: set[tuple[str, int]], report: validation.Report
     ) -> None:
         """Ports that were asked for come first, so that none of them is given away meanwhile."""
-        taken = (self._ports - held) | set()
         ports = list(enumerate(spec.get("ports", [])))
         for index, port in ports:
             if number := port.get("nodePort"):
-                self._claim(port, number, taken, f"spec.ports[{index}].nodePort", report)
+                held = (port["protocol"], number)
+                self._claim(held, taken, f"spec.ports[{index}].nodePort", report)
         if spec["type"] == "LoadBalancer" and spec.get("allocateLoadBalancerNodePorts") is False:
             return
         for index, port in ports:
             if not port.get("nodePort"):
                 self._draw(port, spec["ports"], taken, f"spec.ports[{index}].nodePort", report)
 
+    def _draw_health_check(
+        self, spec: resources.Object, taken: set[tuple[str, int]], report: validation.Report
+    ) -> None:
+        if not spec.get("healthCheckNodePort"):
+            port: resources.Object = {"protocol": "TCP"}
+            self._draw(port, [], taken, _HEALTH_CHECK, report)
+            spec["healthCheckNodePort"] = port.get("nodePort", 0)
+
     def _claim(
         self,
-        port: resources.Object,
-        number: int,
+        wanted: tuple[str, int],
         taken: set[tuple[str, int]],
         path: str,
         report: validation.Report,
     ) -> None:
-        low, high = self._ranges.node_ports
+        number, (low, high) = wanted[1], self._ranges.node_ports
         if not low <= number <= high:
             detail = (
                 f"provided port is not in the valid range. The range of valid ports is {low}-{high}"
             )
             report.invalid(path, number, detail)
-        elif (port["protocol"], number) in taken:
+        elif wanted in taken:
             report.invalid(path, number, "provided port is already allocated")
-        taken.add((port["protocol"], number))
+        taken.add(wanted)
 
     def _draw(
         self,

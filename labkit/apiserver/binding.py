@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from labkit.apiserver import conditions, status, timestamps, validation
+from labkit.apiserver import conditions, status, timestamps
 from labkit.apiserver.controllers import controller
 from labkit.apiserver.kinds import pods
 from labkit.model import resources
 
 
 def bind(objects: controller.Cluster, namespace: str, name: str, node: str) -> None:
-    """Place a pod. Raises Conflict when it is placed already, or is being deleted."""
+    """Place a pod. Raises Conflict when it is placed already, or is being deleted.
+
+    Without a node it is ApiError 500, oddly, but so it is with kube-apiserver.
+    """
     if not node:
-        report = validation.Report()
-        report.required("target.name")
-        raise status.invalid(resources.PODS, name, report.causes)
+        raise status.failure(500, "", "target.name: Required value")
 
     def place(pod: resources.Object) -> resources.Object:
         _check(pod, name)

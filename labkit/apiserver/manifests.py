@@ -1,4 +1,4 @@
-"""YAML, for the one content type that is YAML by name: `application/apply-patch+yaml`.
+"""YAML, for the content types that are YAML by name: `application/yaml`, `.../apply-patch+yaml`.
 
 JSON is YAML, and JSON is what nearly every client sends. So the YAML reader, which is large and
 slow, is loaded when the first other document comes, and takes small ones only.

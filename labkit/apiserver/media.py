@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from labkit.apiserver import status
 
 JSON = "application/json"
+YAML = "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -52,10 +53,14 @@ def parse_accept(header: str, shapes: Mapping[str, tuple[str, ...]]) -> Wanted:
 
 
 def check_json(header: str) -> None:
-    """Raises ApiError 415 for a body that is not JSON. No header at all means JSON."""
+    """Raises ApiError 415 for a body that is neither. No header at all means JSON."""
     kind = header.partition(";")[0].strip().lower()
     if kind not in ("", JSON):
-        raise status.unsupported_media_type([JSON, PROTOBUF])
+        raise status.unsupported_media_type([JSON, YAML, PROTOBUF])
+
+
+def is_yaml(header: str) -> bool:
+    return header.partition(";")[0].strip().lower() == YAML
 
 
 def is_protobuf(header: str) -> bool:

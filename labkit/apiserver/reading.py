@@ -93,7 +93,7 @@ def _render_list(call: Call, page: list[watching.Stored], meta: resources.Object
     if shape == "Table":
         return table_of(call, page, meta)
     kind, api_version = f"{call.kind.resource.kind}List", call.kind.resource.api_version
-    texts = [stored.text for stored in page]
+    texts = [stored.item for stored in page]
     if shape == "PartialObjectMetadataList":
         kind, api_version = shape, tables.API_VERSION
         texts = [encode(tables.partial(stored.object)) for stored in page]

@@ -172,8 +172,7 @@ class Store:
     def _stamp(self, obj: resources.Object) -> watching.Stored:
         revision = self.revision + 1
         obj["metadata"]["resourceVersion"] = str(revision)
-        text = json.dumps(obj, separators=(",", ":"), ensure_ascii=False).encode()
-        return watching.keep(obj, text, revision)
+        return watching.keep(obj, watching.render(obj), revision)
 
     def _write(self, statement: str, values: tuple[Any, ...], revision: int) -> None:
         """One transaction: the object, and the revision that it got."""

@@ -40,7 +40,8 @@ def merge(target: Mapping[str, Any], patch: Mapping[str, Any], struct: str) -> d
     for key, value in patch.items():
         if key.startswith(_DELETE_VALUES):
             name = key.removeprefix(_DELETE_VALUES)
-            result[name] = [item for item in result.get(name, []) if item not in value]
+            if result.get(name):
+                result[name] = [item for item in result[name] if item not in value]
         elif not key.startswith("$"):
             _merge_field(result, key, value, known.get(key))
     _reorder(result, target, patch, known)

@@ -10,6 +10,7 @@ The same history, read backwards, is how an earlier state is shown: see `rewind`
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,6 +41,26 @@ class Stored:
     @property
     def namespace(self) -> str:
         return str(self.object["metadata"].get("namespace", ""))
+
+    @property
+    def item(self) -> bytes:
+        """The text in a list, which says once for all its items what they are."""
+        head = _head(self.object)
+        if self.text.startswith(head):
+            return b"{" + self.text[len(head) :]
+        # It was written by a server that left the order to the client.
+        return b"{" + render(json.loads(self.text))[len(head) :]
+
+
+def render(obj: resources.Object) -> bytes:
+    """An object's JSON, which begins with what it is."""
+    first = {field: obj[field] for field in ("kind", "apiVersion") if field in obj}
+    return json.dumps({**first, **obj}, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _head(obj: resources.Object) -> bytes:
+    """How its text begins. There is always more: an object has metadata."""
+    return f'{{"kind":"{obj["kind"]}","apiVersion":"{obj["apiVersion"]}",'.encode()
 
 
 def keep(obj: resources.Object, text: bytes, revision: int) -> Stored:

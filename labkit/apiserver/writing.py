@@ -11,6 +11,7 @@ from labkit.apiserver import (
     authz,
     binding,
     decode,
+    manifests,
     media,
     metadata,
     patch,
@@ -55,6 +56,8 @@ def _create(
 
 
 def _bind(objects: registry.Registry, call: Call, obj: resources.Object) -> Answer:
+    if obj.get("metadata", {}).get("name") != call.info.name:
+        raise status.bad_request("name in URL does not match name in Binding object")
     node = obj.get("target", {}).get("name", "")
     binding.bind(objects, call.namespace, call.info.name, node)
     return answer(status.success(code=201), 201)
@@ -173,6 +176,8 @@ def _read_object(call: Call) -> tuple[resources.Object, list[str]]:
 def _parse_body(call: Call, struct: str) -> Any:
     if media.is_protobuf(call.content_type):
         return protobuf.decode(call.body, struct)
+    if media.is_yaml(call.content_type):
+        return manifests.parse(call.body)
     media.check_json(call.content_type)
     return decode.parse_json(call.body)
 

@@ -6,7 +6,6 @@ this class. What a kind does in its own way, it says here.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -171,8 +170,7 @@ class Kind:
             return stored
         obj = self.view.show(stored.object)
         obj["apiVersion"], obj["kind"] = self.resource.api_version, self.resource.kind
-        text = json.dumps(obj, separators=(",", ":"), ensure_ascii=False).encode()
-        return watching.Stored(obj, text, stored.revision)
+        return watching.Stored(obj, watching.render(obj), stored.revision)
 
     def take(self, obj: resources.Object) -> resources.Object:
         """An object of this kind as the store keeps it."""

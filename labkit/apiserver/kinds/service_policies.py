@@ -14,6 +14,14 @@ _FAMILY_POLICIES = ("PreferDualStack", "RequireDualStack", "SingleStack")
 _AFFINITY_MAX_S = 86400
 
 
+def is_health_checked(spec: resources.Object) -> bool:
+    """A balancer asks the nodes at a port of its own which of them have an endpoint.
+
+    Under `externalTrafficPolicy: Local` the others would drop what it sends them.
+    """
+    return bool(spec["type"] == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local")
+
+
 def validate(spec: resources.Object, report: validation.Report) -> None:
     _validate_affinity(spec, report)
     _validate_traffic(spec, report)
@@ -45,7 +53,7 @@ def _validate_traffic(spec: resources.Object, report: validation.Report) -> None
         detail = "may only be set for externally-accessible services"
         report.invalid("spec.externalTrafficPolicy", outside, detail)
     health = spec.get("healthCheckNodePort")
-    if health and not (spec["type"] == "LoadBalancer" and outside == "Local"):
+    if health and not is_health_checked(spec):
         detail = (
             "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
         )

@@ -134,3 +134,7 @@ def validate_update(
     classes = [spec.get("loadBalancerClass") for spec in (new["spec"], old["spec"])]
     if types == ("LoadBalancer", "LoadBalancer") and classes[0] != classes[1]:
         report.invalid("spec.loadBalancerClass", classes[0], "may not change once set")
+    if all(map(service_policies.is_health_checked, (new["spec"], old["spec"]))):
+        ports = [spec.get("healthCheckNodePort") for spec in (new["spec"], old["spec"])]
+        if ports[0] != ports[1]:
+            report.invalid("spec.healthCheckNodePort", ports[0], "field is immutable")

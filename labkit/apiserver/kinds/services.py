@@ -11,7 +11,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 
 from labkit.apiserver import validation
-from labkit.apiserver.kinds import kind, service_columns, service_rules
+from labkit.apiserver.kinds import kind, service_columns, service_policies, service_rules
 from labkit.model import resources
 
 #: Three hours: how long an idle client keeps its pod under `sessionAffinity: ClientIP`.
@@ -126,9 +126,19 @@ def _settle_policies(spec: resources.Object, held: resources.Object) -> None:
         spec.pop("externalTrafficPolicy", None)
     if spec["type"] != "LoadBalancer" and held["type"] == "LoadBalancer":
         spec.pop("allocateLoadBalancerNodePorts", None)
-        for field in ("healthCheckNodePort", "loadBalancerClass"):
-            if spec.get(field) == held.get(field):
-                spec.pop(field, None)
+        if spec.get("loadBalancerClass") == held.get("loadBalancerClass"):
+            spec.pop("loadBalancerClass", None)
+    _settle_health_check(spec, held)
+
+
+def _settle_health_check(spec: resources.Object, held: resources.Object) -> None:
+    """The balancer knows the port: it stays as long as it is needed at all."""
+    number = held.get("healthCheckNodePort")
+    if service_policies.is_health_checked(spec):
+        if number and not spec.get("healthCheckNodePort"):
+            spec["healthCheckNodePort"] = number
+    elif number and spec.get("healthCheckNodePort") == number:
+        del spec["healthCheckNodePort"]
 
 
 def fields(service: resources.Object) -> dict[str, str]:

@@ -84,7 +84,39 @@ class TestVerbs:
         again = api("POST", f"{PODS}/a/binding", body)
         assert (again.code, again.json["reason"]) == (409, "Conflict")
         body["target"] = {}
-        assert api("POST", f"{PODS}/a/binding", body).code == 422
+        refused = api("POST", f"{PODS}/a/binding", body)
+        assert (refused.code, refused.message) == (500, "target.name: Required value")
+
+    def test_a_binding_names_its_pod_as_the_url_does(self, api: cluster.Client) -> None:
+        api("POST", PODS, cluster.pod())
+        target = {"kind": "Node", "name": "node1"}
+        for meta in ({}, {"name": "b"}):
+            refused = api("POST", f"{PODS}/a/binding", {"metadata": meta, "target": target})
+            assert refused.code == 400
+            assert refused.message == "name in URL does not match name in Binding object"
+        assert "nodeName" not in api("GET", f"{PODS}/a").json["spec"]
+
+    def test_items_of_a_list_do_not_say_what_they_are(self, api: cluster.Client) -> None:
+        obj = cluster.pod()
+        api("POST", PODS, {"metadata": obj["metadata"], "spec": obj["spec"], "kind": "Pod"})
+        listed, alone = api("GET", PODS).json, api("GET", f"{PODS}/a").json
+        assert (listed["kind"], listed["apiVersion"]) == ("PodList", "v1")
+        assert list(alone)[:2] == ["kind", "apiVersion"]
+        assert listed["items"] == [
+            {k: v for k, v in alone.items() if k not in ("kind", "apiVersion")}
+        ]
+
+    def test_bodies_in_yaml(self, api: cluster.Client) -> None:
+        path = "/api/v1/namespaces/default/configmaps"
+        text = b"kind: ConfigMap\nmetadata:\n  name: a\ndata:\n  k: 'on'\n"
+        made = api("POST", path, text, content_type="application/yaml")
+        assert (made.code, made.json["data"]) == (201, {"k": "on"})
+        changed = text.replace(b"'on'", b"'off'")
+        put = api("PUT", f"{path}/a", changed, content_type="application/yaml; charset=utf-8")
+        assert (put.code, put.json["data"]) == (200, {"k": "off"})
+        broken = api("POST", path, b"a: [", content_type="application/yaml")
+        assert broken.code == 400
+        assert "yaml: while parsing" in broken.message
 
     def test_status_alone(self, api: cluster.Client) -> None:
         api("POST", PODS, cluster.pod())

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from labkit.apiserver import validation
+from labkit.apiserver import kinds, validation
 from labkit.apiserver.kinds import kind, nodes, services, workloads
 from labkit.model import resources
 from tests.unit.apiserver import cluster
@@ -84,3 +84,9 @@ def make_workload() -> Callable[[], resources.Object]:
         return obj
 
     return make
+
+
+def test_every_column_says_what_it_tells() -> None:
+    for each in kinds.KINDS:
+        for column in each.columns:
+            assert column.definition["description"].endswith(".")

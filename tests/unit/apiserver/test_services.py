@@ -295,3 +295,43 @@ class TestColumns:
         obj = objects.create(services.KIND, "default", cluster.service(type="LoadBalancer")).object
         given = {**obj, "status": {"loadBalancer": {"ingress": [{"ip": "192.168.56.200"}]}}}
         assert service_columns.external_address(given) == "192.168.56.200"
+
+
+LOCAL = {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "ports": [{"port": 80}]}
+
+
+class TestHealthChecks:
+    """`healthCheckNodePort`: where a balancer asks which nodes have endpoints."""
+
+    def test_allocated_and_kept(self, objects: registry.Registry) -> None:
+        spec = create(objects, **LOCAL)
+        number = spec["healthCheckNodePort"]
+        assert 30000 <= number <= 32767
+        assert number != spec["ports"][0]["nodePort"]
+        assert update(objects, healthCheckNodePort=None)["healthCheckNodePort"] == number
+
+    def test_released_when_no_longer_needed(self, objects: registry.Registry) -> None:
+        spec = create(objects, **LOCAL, healthCheckNodePort=30500)
+        assert spec["healthCheckNodePort"] == 30500
+        other = cluster.service("b", ports=[{"port": 80, "nodePort": 30500}])
+        with pytest.raises(errors.ApiError, match="provided port is already allocated"):
+            objects.create(services.KIND, "default", other)
+        assert "healthCheckNodePort" not in update(objects, externalTrafficPolicy="Cluster")
+        objects.create(services.KIND, "default", other)
+
+    def test_given_by_a_change_of_policy(self, objects: registry.Registry) -> None:
+        spec = create(objects, **{**LOCAL, "externalTrafficPolicy": "Cluster"})
+        assert "healthCheckNodePort" not in spec
+        assert update(objects, externalTrafficPolicy="Local")["healthCheckNodePort"]
+        assert "healthCheckNodePort" not in update(objects, type="NodePort")
+
+    def test_immutable(self, objects: registry.Registry) -> None:
+        create(objects, **LOCAL, healthCheckNodePort=30500)
+        with pytest.raises(errors.ApiError, match=r"healthCheckNodePort: .* field is immutable"):
+            update(objects, healthCheckNodePort=30501)
+
+    def test_drawn_around_the_one_asked_for(self, objects: registry.Registry) -> None:
+        """However many ports are drawn, none of them is the one that the client wants."""
+        ports = [{"name": f"p{n}", "port": n} for n in range(1, 40)]
+        spec = create(objects, **{**LOCAL, "ports": ports}, healthCheckNodePort=30001)
+        assert 30001 not in [port["nodePort"] for port in spec["ports"]]

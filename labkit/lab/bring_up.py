@@ -202,7 +202,7 @@ def _ensure_keys(lab: Lab, config: str) -> None:
 
 
 def _write_ssh_files(lab: Lab) -> None:
-    endpoints = [lab.provider.endpoint(node.name) for node in lab.spec.nodes]
+    endpoints = [lab.provider.endpoint(node.name) for node in lab.spec.machines]
     known_hosts = lab.paths.known_hosts
     paths.ensure_file(known_hosts, ssh_config.render_known_hosts(endpoints))
     paths.ensure_file(lab.paths.ssh_config, ssh_config.render_ssh_config(endpoints, known_hosts))

@@ -19,8 +19,7 @@ from labkit.inspection.layers import look
 from labkit.inspection.layers import report as layer_report
 from labkit.lab import api, lock, objects, reports
 from labkit.model import commands, events, resources, spec
-from labkit.providers import base
-from labkit.providers.netns import provider as netns
+from labkit.providers import base, registry
 from labkit.ssh import config as ssh_config
 from labkit.ssh import pool
 
@@ -41,8 +40,12 @@ class Lab:
         self.spec = lab
         self.paths = where
         self.commands = commands.CommandLog()
-        self.provider: base.Provider = netns.NetnsProvider(lab, where)
-        self.pool = pool.Pool(self.provider.endpoint, self.commands)
+        self.provider: base.Provider = registry.open_provider(lab, where)
+        self.pool = pool.Pool(
+            self.provider.endpoint,
+            self.commands,
+            here=[node.name for node in lab.nodes if node.is_here],
+        )
         self._api: api.Api | None = None
 
     def __repr__(self) -> str:
@@ -140,17 +143,15 @@ class Lab:
         Raises NothingMatched for a lab that was never started.
         """
         self._check_made()
-        machines = {each.name: each for each in self.provider.machines()}
-        running = [
-            node.name for node in self.spec.cluster if machines[node.name].state == "running"
-        ]
+        states = {each.name: each.state for each in self.provider.machines()}
+        running = [node.name for node in self.spec.cluster if states[node.name] == "running"]
         units = self._unit_states(running)
         nodes = [
             reports.NodeStatus(
                 node.name,
                 node.role,
                 str(node.address),
-                machines[node.name].state,
+                states.get(node.name, "running"),  # the learner's own machine
                 units.get(node.name, {}),
             )
             for node in self.spec.nodes
@@ -265,7 +266,10 @@ class Lab:
 
     def ssh_argv(self, node: str, argv: Sequence[str] = ()) -> tuple[str, ...]:
         """Return the command that logs in to a machine with OpenSSH's own client."""
-        self.spec.node(node)
+        if self.spec.node(node).is_here:
+            raise errors.NotSupported(
+                f"{node} is this machine itself", hint=f"`labkit exec {node} -- CMD` runs CMD here"
+            )
         self._check_made()
         if node not in {each.name for each in self.provider.machines() if each.state == "running"}:
             raise errors.ProviderError("is not running", node=node, hint="`labkit up` starts it")
@@ -274,7 +278,7 @@ class Lab:
     def ssh_config(self) -> str:
         """Return the configuration for OpenSSH's own client."""
         self._check_made()
-        endpoints = [self.provider.endpoint(node.name) for node in self.spec.nodes]
+        endpoints = [self.provider.endpoint(node.name) for node in self.spec.machines]
         made = [each for each in endpoints if each.host_key]
         return ssh_config.render_ssh_config(made, self.paths.known_hosts)
 

@@ -3,7 +3,8 @@
 Every key has a default, so no file is needed. This is all of it:
 
     name = "lab"
-    provider = "netns"
+    provider = "netns"                 # or vagrant, ssh
+    hosts = []
 
     [nodes]
     workers = 2
@@ -23,8 +24,27 @@ Every key has a default, so no file is needed. This is all of it:
     kubeconfig = ""                    # its kubeconfig; a relative path begins at this file
     context = ""                       # one of its contexts; none: the current one
 
+    [vagrant]                          # for provider = "vagrant"
+    provider = ""                      # libvirt, virtualbox, ...; none: what fits this machine
+    box = ""                           # none: a published one that fits
+    box_version = ""
+    memory = 1024                      # MiB for each machine
+    cpus = 1
+    options = {}                       # settings of Vagrant's provider, by their own names
+
     [proxy.flags]                      # kube-proxy's own flags, without the dashes
     udp-timeout = "250ms"
+
+For `provider = "ssh"` there is a table for each machine, in place of `hosts = []`; all but the
+address may be left out:
+
+>   [[hosts]]
+>   name = "control"                   # else control, node1, node2, ...
+>   role = "control-plane"             # else the first one is
+>   address = "192.0.2.10"
+>   port = 22
+>   user = "root"                      # or one who may `sudo -n`
+>   key = ""                           # none: the lab's own key
 
 `grammar` says what can be said; `reading` makes a LabSpec of it.
 """

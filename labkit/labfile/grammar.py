@@ -11,7 +11,17 @@ import msgspec
 
 from labkit.model import spec
 
-PROVIDERS = ("netns",)
+PROVIDERS = ("netns", "vagrant", "ssh")
+VAGRANT_PROVIDERS = (
+    "libvirt",
+    "virtualbox",
+    "vmware_desktop",
+    "parallels",
+    "hyperv",
+    "qemu",
+    "lxc",
+)
+ROLES = ("control-plane", "worker")
 PROXY_MODES = ("userspace",)
 
 #: kube-proxy's flags that the agent knows and a person may set.
@@ -56,6 +66,23 @@ KubeconfigPath = Annotated[str, _allowed("the path of a kubeconfig; none: the la
 Context = Annotated[str, _allowed("the name of a context in the kubeconfig")]
 Provider = Annotated[str, _allowed(" or ".join(f'"{name}"' for name in PROVIDERS))]
 ProxyMode = Annotated[str, _allowed(" or ".join(f'"{mode}"' for mode in PROXY_MODES))]
+VagrantProvider = Annotated[
+    str, _allowed("one of " + ", ".join(f'"{name}"' for name in VAGRANT_PROVIDERS))
+]
+Box = Annotated[str, _allowed('a box\'s name such as "debian/bookworm64"')]
+Version = Annotated[str, _allowed('a box\'s version such as "12.20250126.1"')]
+Memory = Annotated[int, _allowed("MiB for each machine, from 256 to 65536", ge=256, le=65536)]
+Cpus = Annotated[int, _allowed("a whole number from 1 to 16", ge=1, le=16)]
+Options = Annotated[
+    dict[str, str | int | bool],
+    _allowed("a table of settings of Vagrant's provider, each a string, a number or a boolean"),
+]
+Role = Annotated[str, _allowed(" or ".join(f'"{name}"' for name in ROLES))]
+HostName = Annotated[str, _allowed("a node's name: lower-case letters, digits and hyphens")]
+HostAddress = Annotated[str, _allowed("the host's IPv4 address")]
+Port = Annotated[int, _allowed("a port from 1 to 65535", ge=1, le=65535)]
+User = Annotated[str, _allowed("a user who is root, or may `sudo -n`")]
+KeyPath = Annotated[str, _allowed("the path of a private key; none: the lab's own key")]
 FlagTable = Annotated[
     dict[str, Flag], _allowed("a table of kube-proxy's flags, each a string, a number or a boolean")
 ]
@@ -93,6 +120,28 @@ class ControlPlane(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     context: Context = ""
 
 
+class Vagrant(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """`[vagrant]`: what makes the virtual machines; empty: what fits this machine."""
+
+    provider: VagrantProvider = ""
+    box: Box = ""
+    box_version: Version = ""
+    memory: Memory = 1024
+    cpus: Cpus = 1
+    options: Options = {}
+
+
+class Host(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """`[[hosts]]`: a machine that exists already; the first is `control`, if none says so."""
+
+    address: HostAddress
+    name: HostName = ""
+    role: Role = ""
+    port: Port = 22
+    user: User = "root"
+    key: KeyPath = ""
+
+
 class LabFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """The whole file."""
 
@@ -102,3 +151,5 @@ class LabFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     network: Networks = Networks()
     proxy: Proxy = Proxy()
     control_plane: ControlPlane = ControlPlane()
+    vagrant: Vagrant = Vagrant()
+    hosts: Annotated[tuple[Host, ...], _allowed("tables [[hosts]], each with an address")] = ()

@@ -7,6 +7,7 @@ allowed. Everything here says only the key (`_Wrong`); `load` alone knows where 
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import json
 import re
 import tomllib
@@ -138,7 +139,15 @@ def _plan(file: grammar.LabFile, folder: Path) -> spec.LabSpec:
         load_balancers=_pool("network.load_balancers", network.load_balancers),
         proxy=spec.ProxySpec(file.proxy.mode, _flags(file.proxy.flags)),
         control_plane=_control_plane(file.control_plane, folder),
+        vagrant=_vagrant(file.vagrant),
+        hosts=_hosts(file, folder),
     )
+
+
+def _vagrant(said: grammar.Vagrant) -> spec.VagrantSpec:
+    if said.provider:
+        _check_word("vagrant.provider", said.provider, grammar.VAGRANT_PROVIDERS)
+    return spec.VagrantSpec(**msgspec.structs.asdict(said))
 
 
 def _control_plane(said: grammar.ControlPlane, folder: Path) -> spec.ControlPlaneSpec:
@@ -150,11 +159,46 @@ def _control_plane(said: grammar.ControlPlane, folder: Path) -> spec.ControlPlan
         )
     if not said.kubeconfig:
         return spec.ControlPlaneSpec()
+    path = _path("control_plane.kubeconfig", said.kubeconfig, folder)
+    return spec.ControlPlaneSpec(path, said.context)
+
+
+def _hosts(file: grammar.LabFile, folder: Path) -> tuple[spec.HostSpec, ...]:
+    """Names and roles that were not said follow from the order: control, node1, node2, ..."""
+    said = file.hosts
+    if (file.provider == "ssh") != bool(said):
+        why = "the provider ssh needs hosts" if not said else "only the provider ssh has hosts"
+        raise _Wrong("hosts", why, 'say provider = "ssh", and [[hosts]] with an address each')
+    for host in said:
+        if host.role:
+            _check_word("hosts.role", host.role, grammar.ROLES)
+    roles = [host.role for host in said]
+    if said and "control-plane" not in roles:
+        first = next((place for place, role in enumerate(roles) if not role), None)
+        if first is None:
+            raise _Wrong("hosts.role", "no host is the control-plane", "say it of one of them")
+        roles[first] = "control-plane"
+    if roles.count("control-plane") > 1:
+        raise _Wrong("hosts.role", "two hosts are the control-plane", "say it of one of them")
+    numbers = itertools.count(1)
+    return tuple(
+        spec.HostSpec(
+            host.name or ("control" if role == "control-plane" else f"node{next(numbers)}"),
+            host.address,
+            "control-plane" if role == "control-plane" else "worker",
+            host.port,
+            host.user,
+            _path("hosts.key", host.key, folder) if host.key else "",
+        )
+        for host, role in zip(said, roles, strict=True)
+    )
+
+
+def _path(key: str, text: str, folder: Path) -> str:
     try:
-        path = Path(said.kubeconfig).expanduser()
+        return str((folder / Path(text).expanduser()).absolute())
     except RuntimeError as error:
-        raise _Wrong("control_plane.kubeconfig", str(error), "write the path in full") from error
-    return spec.ControlPlaneSpec(str((folder / path).absolute()), said.context)
+        raise _Wrong(key, str(error), "write the path in full") from error
 
 
 def _check_name(name: str) -> None:

@@ -13,6 +13,7 @@ Values are checked here, once, when they are made; later code never checks again
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 import re
 from collections.abc import Mapping
@@ -41,6 +42,8 @@ class NodeSpec:
     role: Role
     address: IPv4Address
     pod_network: IPv4Network | None = None
+    #: The learner's own machine in this role: no provider makes it, and nothing is put on it.
+    is_here: bool = False
 
     @property
     def in_cluster(self) -> bool:
@@ -69,6 +72,31 @@ class ControlPlaneSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class VagrantSpec:
+    """What Vagrant makes of each machine. An empty `provider` or `box`: what fits this machine."""
+
+    provider: str = ""
+    box: str = ""
+    box_version: str = ""
+    memory: int = 1024
+    cpus: int = 1
+    #: Settings of Vagrant's provider by their own names, such as `linked_clone`.
+    options: Mapping[str, str | int | bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class HostSpec:
+    """A machine that exists already. Without `key`, the lab's own is tried."""
+
+    name: str
+    address: str  # IPv4: the other nodes and the rules need it, too
+    role: Role = "worker"
+    port: int = 22
+    user: str = "root"
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class LabSpec:
     """A whole lab. Make one with `plan`, which checks it."""
 
@@ -83,6 +111,8 @@ class LabSpec:
     nodes: tuple[NodeSpec, ...]
     proxy: ProxySpec = ProxySpec()
     control_plane: ControlPlaneSpec = ControlPlaneSpec()
+    vagrant: VagrantSpec = VagrantSpec()
+    hosts: tuple[HostSpec, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the lab as a lab file with every key said."""
@@ -106,7 +136,14 @@ class LabSpec:
                 "kubeconfig": self.control_plane.kubeconfig,
                 "context": self.control_plane.context,
             },
+            "vagrant": dataclasses.asdict(self.vagrant),
+            "hosts": [dataclasses.asdict(host) for host in self.hosts],
         }
+
+    @property
+    def machines(self) -> tuple[NodeSpec, ...]:
+        """The nodes that the provider makes: all but the learner's own machine."""
+        return tuple(node for node in self.nodes if not node.is_here)
 
     @property
     def cluster(self) -> tuple[NodeSpec, ...]:
@@ -163,22 +200,25 @@ def plan(
     load_balancers: pool.Pool | None = None,
     proxy: ProxySpec | None = None,
     control_plane: ControlPlaneSpec | None = None,
+    vagrant: VagrantSpec | None = None,
+    hosts: tuple[HostSpec, ...] = (),
 ) -> LabSpec:
     """Give every machine its name, role and addresses. Raises ConfigError for what cannot be."""
     check_name(name)
+    workers = len(hosts) - 1 if hosts else workers
     _check_counts(workers, clients)
     _check_networks({"machines": machine_network, "pods": pod_network, "services": service_network})
     _check_room(machine_network, pod_network, workers)
     pieces = list(pod_network.subnets(new_prefix=POD_PREFIX))
-    nodes = [NodeSpec("control", "control-plane", machine_network[10], pieces[0])]
+    nodes = _plan_hosts(hosts, pieces) or [
+        NodeSpec("control", "control-plane", machine_network[10], pieces[0])
+    ]
     nodes += [
         NodeSpec(f"node{i}", "worker", machine_network[10 + i], pieces[i])
         for i in range(1, workers + 1)
+        if not hosts
     ]
-    nodes += [
-        NodeSpec("client" if i == 0 else f"client{i + 1}", "outside", machine_network[100 + i])
-        for i in range(clients)
-    ]
+    nodes += _plan_clients(clients, provider, machine_network)
     balanced = load_balancers or pool.Pool(machine_network[200], machine_network[239])
     _check_load_balancers(balanced, machine_network, nodes)
     return LabSpec(
@@ -192,7 +232,45 @@ def plan(
         tuple(nodes),
         proxy or ProxySpec(),
         control_plane or ControlPlaneSpec(),
+        vagrant or VagrantSpec(),
+        hosts,
     )
+
+
+def _plan_hosts(hosts: tuple[HostSpec, ...], pieces: list[IPv4Network]) -> list[NodeSpec]:
+    """Hosts as nodes, the control node first; names and addresses must differ."""
+    ordered = sorted(hosts, key=lambda host: host.role != "control-plane")
+    for what in ("name", "address"):
+        said = [getattr(host, what) for host in ordered]
+        doubled = next((each for each in said if said.count(each) > 1), None)
+        if doubled:
+            raise errors.ConfigError(
+                f"two hosts have the {what} {doubled}", hint="each needs one of its own"
+            )
+    return [
+        NodeSpec(host.name, host.role, _parse_address(host), piece)
+        for host, piece in zip(ordered, pieces, strict=False)
+    ]
+
+
+def _parse_address(host: HostSpec) -> IPv4Address:
+    try:
+        return IPv4Address(host.address)
+    except ValueError as error:
+        raise errors.ConfigError(
+            f"hosts.address of {host.name} is {host.address!r}",
+            hint="write an IPv4 address such as 192.0.2.10: the other nodes need it, too",
+        ) from error
+
+
+def _plan_clients(count: int, provider: str, network: IPv4Network) -> list[NodeSpec]:
+    """Outside of the cluster; where the learner's machine reaches the nodes, it is the one."""
+    if provider != "netns":
+        return [NodeSpec("client", "outside", network[1], is_here=True)][:count]
+    return [
+        NodeSpec("client" if i == 0 else f"client{i + 1}", "outside", network[100 + i])
+        for i in range(count)
+    ]
 
 
 def from_json(data: Mapping[str, Any]) -> LabSpec:
@@ -214,6 +292,8 @@ def from_json(data: Mapping[str, Any]) -> LabSpec:
         else None,
         proxy=ProxySpec(**data["proxy"]),
         control_plane=ControlPlaneSpec(**data.get("control_plane", {})),
+        vagrant=VagrantSpec(**data.get("vagrant", {})),
+        hosts=tuple(HostSpec(**host) for host in data.get("hosts", ())),
     )
 
 
@@ -250,7 +330,7 @@ def _check_room(machines: IPv4Network, pods: IPv4Network, workers: int) -> None:
 def _check_load_balancers(
     balanced: pool.Pool, machines: IPv4Network, nodes: list[NodeSpec]
 ) -> None:
-    taken = {node.address: f"is {node.name}'s" for node in nodes} | {
+    taken = {node.address: f"is {node.name}'s" for node in nodes if not node.is_here} | {
         machines.network_address: "is the network's own",
         machines[1]: "is the learner's own machine's",
         machines.broadcast_address: "is the network's broadcast address",

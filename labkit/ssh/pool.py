@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent import futures
 from typing import TypeVar
 
@@ -15,6 +15,7 @@ from labkit import errors
 from labkit.model import commands
 from labkit.ssh.connection import Connection
 from labkit.ssh.endpoint import Endpoint
+from labkit.ssh.here import Here
 
 _Result = TypeVar("_Result")
 
@@ -37,10 +38,15 @@ class Pool:
     """Connections by node name, each opened when first used."""
 
     def __init__(
-        self, endpoints: Callable[[str], Endpoint], log: commands.CommandLog | None = None
+        self,
+        endpoints: Callable[[str], Endpoint],
+        log: commands.CommandLog | None = None,
+        *,
+        here: Collection[str] = (),
     ) -> None:
         self._endpoints = endpoints
-        self._log = log or commands.CommandLog()
+        self._here = frozenset(here)
+        self._log = commands.CommandLog() if log is None else log  # an empty one is false
         self._lock = threading.Lock()
         self._connections: dict[str, Connection] = {}
 
@@ -54,8 +60,13 @@ class Pool:
         """The connection to node `name`. Raises what the provider raises for an unknown name."""
         with self._lock:
             if name not in self._connections:
-                self._connections[name] = Connection(self._endpoints(name), self._log)
+                self._connections[name] = self._open(name)
             return self._connections[name]
+
+    def _open(self, name: str) -> Connection:
+        if name in self._here:
+            return Here(name, self._log)
+        return Connection(self._endpoints(name), self._log)
 
     def map(
         self, names: Iterable[str], func: Callable[[Connection], _Result]

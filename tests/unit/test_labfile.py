@@ -109,7 +109,7 @@ def test_flags_go_over_the_file(here: Path) -> None:
     [
         ('name = "a/b"', "name", "'a/b' cannot be", "lower-case letters"),
         ("name = 3", "name", "3 is not allowed", "lower-case letters"),
-        ('provider = "vagrent"', "provider", "there is no 'vagrent'", "known are netns"),
+        ('provider = "vagrent"', "provider", "there is no 'vagrent'", "did you mean 'vagrant'?"),
         ('providr = "netns"', "providr", "there is no such key", "did you mean 'provider'?"),
         ("nodes = 3", "nodes", "3 is not allowed", "a table with workers, clients"),
         ("[nodes]\nworkrs = 3", "nodes.workrs", "no such key", "did you mean 'workers'?"),
@@ -232,3 +232,43 @@ def test_whatever_is_said_ends_as_a_lab_or_as_a_config_error(said: dict[str, Any
     except errors.ConfigError:
         return
     assert lab.nodes
+
+
+def test_hosts_take_their_names_and_roles_from_their_order(here: Path) -> None:
+    lab = labfile.load(
+        write(
+            here,
+            """
+            provider = "ssh"
+            hosts = [{address = "192.0.2.1"}, {address = "192.0.2.2", user = "u", key = "k"}]
+            """,
+        )
+    )
+    assert lab.hosts == (
+        spec.HostSpec("control", "192.0.2.1", "control-plane"),
+        spec.HostSpec("node1", "192.0.2.2", "worker", 22, "u", str(here / "k")),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('provider = "ssh"', "the provider ssh needs hosts"),
+        ('hosts = [{address = "192.0.2.1"}]', "only the provider ssh has hosts"),
+        (
+            'provider = "ssh"\nhosts = [{address = "192.0.2.1", role = "worker"}]',
+            "no host is the control-plane",
+        ),
+        ('provider = "vagrant"\nvagrant.provider = "xen"', "there is no 'xen'"),
+        ('provider = "vagrant"\nvagrant.memory = 64', "64 is not allowed"),
+    ],
+)
+def test_machines_that_cannot_be(here: Path, text: str, found: str) -> None:
+    with pytest.raises(errors.ConfigError, match=found):
+        labfile.load(write(here, text))
+
+
+def test_what_vagrant_makes(here: Path) -> None:
+    text = 'provider = "vagrant"\n[vagrant]\nbox = "b"\noptions = {nested = true}'
+    lab = labfile.load(write(here, text))
+    assert lab.vagrant == spec.VagrantSpec(box="b", options={"nested": True})

@@ -98,3 +98,38 @@ def test_what_is_no_network(text: str) -> None:
 
 def test_a_network() -> None:
     assert spec.parse_network("10.0.0.0/8") == IPv4Network("10.0.0.0/8")
+
+
+def test_where_the_nodes_are_reached_from_here_this_machine_is_the_client() -> None:
+    lab = spec.plan(provider="vagrant", clients=3)
+    assert [node.name for node in lab.machines] == ["control", "node1", "node2"]
+    assert [(node.name, node.is_here) for node in lab.nodes][-1] == ("client", True)
+    assert lab.node("client").address == lab.learner_address
+    assert spec.from_json(lab.to_json()) == lab
+
+
+def test_hosts_are_the_nodes_of_the_lab() -> None:
+    hosts = (
+        spec.HostSpec("a", "192.0.2.11"),
+        spec.HostSpec("b", "192.0.2.10", "control-plane", 2222, "debian", "/k"),
+    )
+    lab = spec.plan(provider="ssh", hosts=hosts, clients=0)
+    assert [(node.name, str(node.address)) for node in lab.nodes] == [
+        ("b", "192.0.2.10"),
+        ("a", "192.0.2.11"),
+    ]
+    assert spec.from_json(lab.to_json()) == lab
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "why"),
+    [
+        ("a", "192.0.2.2", "two hosts have the name a"),
+        ("b", "192.0.2.1", "two hosts have the address 192.0.2.1"),
+        ("b", "b.example", "hosts.address of b is 'b.example'"),
+    ],
+)
+def test_hosts_that_cannot_be(name: str, address: str, why: str) -> None:
+    first = spec.HostSpec("a", "192.0.2.1", "control-plane")
+    with pytest.raises(errors.ConfigError, match=why):
+        spec.plan(provider="ssh", hosts=(first, spec.HostSpec(name, address)))

@@ -1,0 +1,23 @@
+"""Which provider has which name. Each is imported when it is asked for.
+
+So a machine without Linux's namespaces imports none of what needs them, and a namespace lab pays
+nothing for Vagrant.
+"""
+
+from __future__ import annotations
+
+from labkit import errors, paths
+from labkit.model import spec
+from labkit.providers import base
+
+
+def open_provider(lab: spec.LabSpec, where: paths.LabPaths) -> base.Provider:
+    """The provider that the lab names. Nothing is made or started."""
+    if lab.provider == "netns":
+        from labkit.providers.netns.provider import NetnsProvider
+
+        return NetnsProvider(lab, where)
+    raise errors.NotSupported(
+        f"there is no provider {lab.provider} in this release",
+        hint="`netns` makes machines on this Linux, `vagrant` virtual ones",
+    )

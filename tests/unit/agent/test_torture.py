@@ -32,6 +32,7 @@ LOCAL = "127.0.0.1"
 #: Says which conversation a connection belongs to.
 HEAD = struct.Struct("!I")
 PATIENCE_S = 20
+BULK = 800_000
 SHORT = 3000
 AT_ONCE = 8
 
@@ -65,7 +66,7 @@ class Heard:
 SIZES = strategies.one_of(
     strategies.integers(0, 3),
     strategies.sampled_from((relay.READ_SIZE - 1, relay.READ_SIZE, relay.READ_SIZE + 1)),
-    strategies.integers(0, 3 * relay.PIPE_SIZE),
+    strategies.integers(0, BULK),
 )
 PARTS = strategies.builds(
     Part,

@@ -5,6 +5,7 @@
     nodes       the rules of a Service on one node, and what is missing there
     fields      port, targetPort, nodePort: what each is for
     endpoints   the pods behind a Service, and why there are none
+    links       from each field to what it made on each node
     service     all of that in one value
     explain/    any rule in plain words, each match and each target
     modes/      what the rules alone say of each Service, in userspace and in iptables mode

@@ -20,7 +20,8 @@ section() {
 save() {
     if [ -z "$saver" ]; then
         saver=iptables-save
-        if root test -s /proc/net/ip_tables_names && command -v iptables-legacy-save >/dev/null &&
+        if [ -n "$(root cat /proc/net/ip_tables_names 2>/dev/null)" ] &&
+            command -v iptables-legacy-save >/dev/null &&
             ! root iptables-save | grep -q '^:KUBE-' &&
             root iptables-legacy-save | grep -q '^:KUBE-'; then
             saver=iptables-legacy-save

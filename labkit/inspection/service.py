@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from labkit.display import document, shown
-from labkit.inspection import collect, endpoints, fields, nodes, schema
+from labkit.inspection import collect, endpoints, fields, links, nodes, schema
 from labkit.model import proxying, resources
 
 SCHEMA = "service-inspection"
@@ -27,6 +27,7 @@ class ServiceInspection(shown.Shown):
     endpoints: tuple[endpoints.Backend, ...]
     nodes: tuple[nodes.ServiceOnNode, ...]
     notes: tuple[str, ...] = ()
+    links: tuple[links.Link, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return schema.envelope(SCHEMA, VERSION, self)
@@ -40,6 +41,7 @@ class ServiceInspection(shown.Shown):
                 *(document.Text(document.bad(note)) for note in self.notes),
                 _fields_table(self.fields),
                 _endpoints_table(self.endpoints),
+                _links_table(self.links),
                 *(_node_section(node) for node in self.nodes),
             ),
         )
@@ -56,16 +58,19 @@ def inspect_service(
     ports = proxying.parse_service(service)
     full_name = resources.name_of(service)
     meta, wanted = service["metadata"], service["spec"]
+    seen = fields.explain_fields(service, backends, [state.node for state in node_states])
+    on_nodes = tuple(nodes.inspect_node(full_name, ports, state) for state in node_states)
     return ServiceInspection(
         name=meta["name"],
         namespace=meta.get("namespace", ""),
         type=wanted.get("type") or "ClusterIP",
         cluster_ip=wanted.get("clusterIP") or "",
         paths=tuple(fields.explain_path(port, backends) for port in ports),
-        fields=fields.explain_fields(service, backends, [state.node for state in node_states]),
+        fields=seen,
         endpoints=backends,
-        nodes=tuple(nodes.inspect_node(full_name, ports, state) for state in node_states),
+        nodes=on_nodes,
         notes=(*_skipped(service), *endpoints.explain_backends(service, backends, pods)),
+        links=links.link_fields(seen, ports, backends, on_nodes),
     )
 
 
@@ -92,6 +97,20 @@ def _endpoints_table(backends: Sequence[endpoints.Backend]) -> document.Table:
         for backend in backends
     ]
     return document.Table(("address", "port name", "pod", "node", "state"), rows, "Endpoints")
+
+
+def _links_table(found: Sequence[links.Link]) -> document.Table:
+    rows: list[list[document.Cell]] = [
+        [link.field, link.node or "-", link.packets if link.chains else "-", _leads(link)]
+        for link in found
+    ]
+    return document.Table(
+        ("field", "node", "packets", "leads to"), rows, "What each field became", long_last=True
+    )
+
+
+def _leads(link: links.Link) -> str:
+    return " -> ".join(part for part in (", ".join(link.chains), ", ".join(link.leads_to)) if part)
 
 
 def _not_ready(backend: endpoints.Backend) -> str:

@@ -41,6 +41,7 @@ VERBS = {
         "logs": "Print the log of a service on a node, or of a pod.",
     },
     "This machine": {
+        "box": "Make and keep boxes: the disks that Vagrant's machines start from.",
         "doctor": "Say what this machine lacks for a lab, and what to change.",
         "version": "Print labkit's version.",
         "completion": "Print the completion script for a shell.",

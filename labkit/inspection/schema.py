@@ -9,6 +9,16 @@ import dataclasses
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
+#: What each schema holds, and its version. The fields are those of the dataclass, in camelCase.
+SCHEMAS = {
+    "service-inspection": (1, "a Service: fields, links, endpoints, rules and sockets by node"),
+    "rules-inspection": (1, "Services as the rules of one node know them: doors, shares, tree"),
+    "layer-inspection": (1, "one layer of each node: chains, rules, conntrack, sockets, ..."),
+    "rule-explanation": (1, "a rule as text, as a command, and in words"),
+    "ruleset-explanation": (1, "every rule of a set in words, by chain"),
+    "changes": (1, "what is different between two looks, fact by fact"),
+}
+
 
 def envelope(schema: str, version: int, value: Any) -> dict[str, Any]:
     """The JSON object of a dataclass, marked with what it is."""

@@ -18,7 +18,7 @@ from labkit.inspection.explain import reading, rule
 from labkit.inspection.layers import look
 from labkit.inspection.layers import report as layer_report
 from labkit.lab import api, lock, objects, reports
-from labkit.model import commands, events, resources, spec
+from labkit.model import commands, events, resources, rules, spec
 from labkit.providers import base, registry
 from labkit.ssh import config as ssh_config
 from labkit.ssh import pool
@@ -252,8 +252,10 @@ class Lab:
         looks = self.pool.map(names, lambda connection: look.read(connection, layer))
         return layer_report.inspect_layer(looks.values(), layer, chain=chain)
 
-    def explain(self, text: str) -> rule.RuleExplanation:
+    def explain(self, text: str | rules.Rule) -> rule.RuleExplanation:
         """Say what an iptables rule does: one as `inspect` shows it, or any other."""
+        if isinstance(text, rules.Rule):
+            return rule.explain_rule(text)
         typed = reading.parse_typed(text)
         return rule.explain_rule(typed.rule, table=typed.table)
 

@@ -45,7 +45,7 @@ ip route add default via 192.168.56.1 dev eth1
 ip -n outside address add 192.168.56.10/24 dev eth0
 ip -n outside link set eth0 up
 ip -n outside route add default via 192.168.56.11
-ip -n outside route add 192.168.56.200 via 192.168.56.11
+ip -n outside route add 192.168.56.128/25 via 192.168.56.11
 ip -n pod address add 10.244.1.3/24 dev eth0
 ip -n pod link set eth0 up
 ip -n pod route add default via 10.244.1.1

@@ -16,7 +16,7 @@ from typing import Any
 
 from labkit import lab
 from labkit.display import table
-from tests.bench import api, client, memory, proxies, verbs
+from tests.bench import api, client, inspection, memory, proxies, rules, verbs
 
 NAME = "bench"
 
@@ -94,6 +94,25 @@ def measure_api(_opened: lab.Lab, _runs: int) -> Any:
 def measure_proxies(opened: lab.Lab, _runs: int) -> Any:
     opened.up()
     return proxies.measure(opened)
+
+
+def measure_rules(_opened: lab.Lab, _runs: int) -> Any:
+    """An agent of its own, without a lab."""
+    return rules.measure()
+
+
+def render_rules(found: Sequence[Mapping[str, float]]) -> str:
+    title = "kube-proxy's rules, from an empty kernel, and for one Service more"
+    return table.render_table(rules.HEAD, rules.rows(found), title=title)
+
+
+def measure_inspection(opened: lab.Lab, _runs: int) -> Any:
+    opened.up()
+    return inspection.measure(opened)
+
+
+def render_inspection(found: Mapping[str, float]) -> str:
+    return table.render_table(["what", "figure"], inspection.rows(found), title="Inspection")
 
 
 def render_api(found: Mapping[str, float]) -> str:
@@ -174,6 +193,8 @@ PARTS = {
     "commands": Part(measure_commands, render_commands),
     "memory": Part(measure_memory, render_memory),
     "proxies": Part(measure_proxies, render_proxies),
+    "rules": Part(measure_rules, render_rules),
+    "inspection": Part(measure_inspection, render_inspection),  # the last: it leaves 1,000 Services
 }
 
 if __name__ == "__main__":

@@ -116,11 +116,15 @@ class FakeApi:
             del self._objects[plural][_key(obj)]
             self._tell(plural, "DELETED", self._stamped(obj))
 
-    def close(self) -> None:
+    def hang_up(self) -> None:
+        """End every watch, as a server does when its time for it is over."""
         with self._lock:
             for _, events in self._watchers:
                 events.put(None)
             self._watchers.clear()
+
+    def close(self) -> None:
+        self.hang_up()
         self._server.shutdown()
         self._server.server_close()
 

@@ -31,7 +31,11 @@ def put(folder: Path, name: str, text: str) -> None:
 
 
 def look(programs: Path, wanted: str = "") -> str:
-    script = f"WANTED='{wanted}'\n{collect.look_script()}" if wanted else collect.look_script()
+    script = collect.look_script()
+    return run(programs, f"WANTED='{wanted}'\n{script}" if wanted else script)
+
+
+def run(programs: Path, script: str) -> str:
     done = subprocess.run(
         ["/bin/sh", "-s"],
         input=script,
@@ -62,6 +66,20 @@ def test_root_needs_no_sudo(programs: Path) -> None:
     put(programs, "id", "echo 0")
     assert "saved -c" in look(programs, "rules")
     assert not (programs / "sudo.log").exists()
+
+
+def test_of_other_services_nothing_is_sent(programs: Path) -> None:
+    golden = Path(__file__).parents[2] / "cases" / "golden" / "03-multiport" / "userspace.rules"
+    (programs / "sed").symlink_to("/bin/sed")
+    put(programs, "id", "echo 0")
+    put(programs, "iptables-save", f"cat {golden}")
+    whole = golden.read_text().splitlines()
+    for service in ("default/kubernetes", "default/app", "other/one"):
+        script = f"ONLY={service}\n{collect.look_script()}"
+        sent = collect.split_sections(run(programs, script))[0]["nat"].splitlines()
+        named = [line for line in whole if '--comment "' in line and "/" in line.split('"')[1]]
+        own = [line for line in named if line.split('"')[1].split(":")[0] == service]
+        assert sent == [line for line in whole if line not in named or line in own]
 
 
 def test_what_is_refused_is_said(programs: Path) -> None:

@@ -7,6 +7,7 @@ reason, the kernel ends libvirtd and all machines with it.
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -39,6 +40,9 @@ STARTED_S = 60
 def main(folder: Path) -> None:
     make_private(folder)
     start_libvirtd(folder)
+    # QEMU leaves its parent, and so becomes a child of this first process. libvirtd waits until it
+    # is gone altogether: nobody shall have to ask for its exit status.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     sys.stdin.read()
@@ -49,6 +53,10 @@ def make_private(folder: Path) -> None:
     run("mount", "--make-rprivate", "/")
     run("mount", "-t", "sysfs", "sysfs", "/sys")
     run("ip", "link", "set", "lo", "up")
+    # Emulated everywhere, so that it is the same everywhere. Some machines show a device that QEMU
+    # can open and then waits for without end.
+    if Path("/dev/kvm").exists():
+        run("mount", "--bind", "/dev/null", "/dev/kvm")
     for place in (*KEPT, *EMPTY):
         own = folder / place.strip("/").replace("/", "-")
         if place in KEPT:

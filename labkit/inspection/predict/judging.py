@@ -65,9 +65,9 @@ def _chance(  # noqa: C901 - a table of conditions, and nothing else
         case "-d":
             return _in_network(packet.destination, values[0])
         case "-i":
-            return _interface(packet.arrives_by, values[0])
+            return _interface(packet.arrives_by, values[0], machine)
         case "-o":
-            return _interface(packet.leaves_by, values[0])
+            return _interface(packet.leaves_by, values[0], machine)
         case "-p":
             return _protocol(packet, values[0])
         case "--dport" | "--dports":
@@ -115,8 +115,10 @@ def _in_network(address: IPv4Address, text: str) -> Chance:
     return _yes(address in IPv4Network(text, strict=False))
 
 
-def _interface(name: str, pattern: str) -> Chance:
+def _interface(name: str, pattern: str, machine: packets.Machine) -> Chance:
     """`eth+` is every name that begins so. What is on no interface matches no name."""
+    if name == packets.UNREAD:
+        return 0.0 if pattern == "lo" or machine.interface(pattern) else None
     if pattern.endswith("+"):
         return _yes(name.startswith(pattern[:-1]))
     return _yes(name == pattern)

@@ -8,6 +8,9 @@ from ipaddress import IPv4Address, IPv4Network
 
 from labkit.model import rules
 
+#: The name of an interface that nobody has read. It is none of those that have a name here.
+UNREAD = "?"
+EVERYWHERE = IPv4Network("0.0.0.0/0")
 _LOOPBACK = IPv4Network("127.0.0.0/8")
 _MULTICAST = IPv4Network("224.0.0.0/4")
 

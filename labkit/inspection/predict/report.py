@@ -1,0 +1,85 @@
+"""A prediction as it is shown: the same facts as text, as HTML and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from labkit.display import document, shown
+from labkit.inspection import schema
+from labkit.inspection.predict import journey
+
+SCHEMA = "prediction"
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A rule that takes the packet, and the packet as it is afterwards."""
+
+    machine: str
+    hook: str
+    table: str
+    rule: str
+    packet: str
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One of the ways that a request can take. `unsure` is what the rules do not decide."""
+
+    share: float
+    end: str
+    reached: bool
+    unsure: tuple[str, ...]
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Prediction(shown.Shown):
+    """Where a request would go. `problems` are nodes that could not be read."""
+
+    service: str
+    sender: str
+    dialled: str
+    ways: tuple[Way, ...]
+    problems: tuple[str, ...] = ()
+
+    def document(self) -> document.Section:
+        blocks: list[document.Block] = [
+            document.Text("Computed from the rules as they are now; nothing was sent."),
+            *(document.Text(document.bad(problem)) for problem in self.problems),
+            *(_section(way) for way in self.ways),
+        ]
+        heading = f"{self.sender} dials {self.dialled} ({self.service})"
+        return document.Section(heading, tuple(blocks))
+
+    def to_json(self) -> dict[str, Any]:
+        return schema.envelope(SCHEMA, VERSION, self)
+
+
+def describe(
+    service: str,
+    sender: str,
+    dialled: str,
+    found: Sequence[journey.Journey],
+    problems: Sequence[str] = (),
+) -> Prediction:
+    return Prediction(service, sender, dialled, tuple(map(_way, found)), tuple(problems))
+
+
+def _way(one: journey.Journey) -> Way:
+    steps = tuple(
+        Step(hop.machine, hop.hook, hop.table, hop.rule.text, str(hop.after)) for hop in one.hops
+    )
+    return Way(round(one.share, 6), one.end, one.reached, one.unsure, steps)
+
+
+def _section(way: Way) -> document.Section:
+    end = document.good(way.end) if way.reached else document.bad(way.end)
+    rows = [[step.machine, step.hook, step.table, step.packet, step.rule] for step in way.steps]
+    columns = ("node", "hook", "table", "packet afterwards", "rule")
+    table = document.Table(columns, rows, empty="no rule takes it", long_last=True)
+    notes = [document.Text(f"only if {text}") for text in way.unsure]
+    return document.Section(f"{way.share:.0%} of requests", (document.Text(end), *notes, table))

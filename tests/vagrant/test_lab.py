@@ -1,0 +1,154 @@
+"""The whole lab on three virtual machines, from end to end, by the commands that a learner types.
+
+Every step has a time limit: machines that do not boot end the test, not the day.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labkit.boxes import recipe, store
+from labkit.model import events
+from tests.vagrant import harness
+
+pytestmark = [pytest.mark.vagrant, pytest.mark.timeout(1800)]
+
+LAB_FILE = """\
+name = "vm"
+provider = "vagrant"
+
+[vagrant]
+provider = "libvirt"
+box = "labkit/node"
+memory = 512
+"""
+NODE_PORT = "http://192.168.56.11:30062/"
+#: Emulated machines take about a minute to boot; a loaded one takes several.
+UP_TIMEOUT = "600s"
+
+
+@dataclass(frozen=True)
+class Typed:
+    """A folder with a lab file, in which one types `labkit`."""
+
+    here: harness.Harness
+    folder: Path
+
+    def raw(self, *words: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+        script = 'cd "$0" && exec "$@"'
+        return self.here.run("sh", "-c", script, str(self.folder), *words, timeout_s=timeout_s)
+
+    def labkit(self, *words: str, timeout_s: float = 120) -> str:
+        done = self.raw("labkit", *words, timeout_s=timeout_s)
+        assert done.returncode == 0, f"labkit {' '.join(words)}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def json(self, *words: str, timeout_s: float = 120) -> Any:
+        return json.loads(self.labkit(*words, "-o", "json", timeout_s=timeout_s))
+
+    def up(self) -> Any:
+        return self.json("up", "--timeout", UP_TIMEOUT, timeout_s=660)
+
+
+@pytest.fixture(scope="module")
+def typed() -> Iterator[Typed]:
+    harness.install()
+    box = store.ensure(recipe.plan("libvirt"), events.Progress(events.ignore, total=4))
+    with harness.running() as here:
+        folder = here.folder / "lab"
+        folder.mkdir()
+        (folder / "labkit.toml").write_text(LAB_FILE)
+        made = Typed(here, folder)
+        give = ("vagrant", "box", "add", str(store.catalogue_file(box)), "--provider", "libvirt")
+        assert made.raw(*give, timeout_s=300).returncode == 0
+        yield made
+
+
+def ways_that_hold(report: Any) -> int:
+    """How many of the requests were caught and answered as they should be; all, or it fails."""
+    proofs = report["ways"]["proofs"]
+    assert not [proof for proof in proofs if proof["problem"]]
+    return len(proofs)
+
+
+def boot_ids(typed: Typed) -> dict[str, str]:
+    file = "/proc/sys/kernel/random/boot_id"
+    names = ("control", "node1", "node2")
+    return {name: typed.labkit("exec", name, "--", "cat", file) for name in names}
+
+
+def test_up_brings_machines_cluster_and_all_five_ways(typed: Typed) -> None:
+    report = typed.up()
+    states = {node["name"]: node["state"] for node in report["status"]["nodes"]}
+    assert {states[name] for name in ("control", "node1", "node2")} == {"running"}
+    assert ways_that_hold(report) >= 5
+    assert "app1" in typed.raw("curl", "-sf", "-m", "10", NODE_PORT).stdout
+
+
+def test_up_again_finds_nothing_to_do(typed: Typed) -> None:
+    assert typed.up()["did"] == []
+
+
+def test_inspect_sees_rules_and_counters_on_every_node(typed: Typed) -> None:
+    said = typed.labkit("inspect", "app1")
+    for word in ("KUBE-NODEPORT-CONTAINER", "KUBE-PORTALS-HOST", "30062", "node1", "node2"):
+        assert word in said
+
+
+def test_a_killed_agent_comes_back(typed: Typed) -> None:
+    def agent() -> str:
+        return typed.labkit("exec", "node1", "--", "pgrep", "-o", "-f", "kube-proxy.pyz|agent.pyz")
+
+    before = agent().strip()
+    typed.labkit("exec", "node1", "--", "sh", "-c", f"kill -9 {before}")
+    typed.up()
+    assert agent().strip() != before
+    assert typed.raw("curl", "-sf", "-m", "10", NODE_PORT).returncode == 0
+
+
+def test_a_machine_halted_behind_our_back_is_started_again(typed: Typed) -> None:
+    names = typed.raw("virsh", "list", "--name").stdout.split()
+    name = next(each for each in names if each.endswith("node2"))
+    assert typed.raw("virsh", "destroy", name).returncode == 0
+    assert typed.raw("curl", "-sf", "-m", "10", NODE_PORT).returncode == 0
+    report = typed.up()
+    assert "started node2" in report["did"]
+    assert "started node1" not in report["did"]
+    assert ways_that_hold(report) >= 5
+
+
+def test_one_machine_is_restarted_while_the_others_go_on(typed: Typed) -> None:
+    boots = boot_ids(typed)
+    typed.labkit("restart", "node2", timeout_s=400)
+    typed.up()
+    now = boot_ids(typed)
+    assert {name for name in boots if boots[name] != now[name]} == {"node2"}
+
+
+def test_a_snapshot_brings_back_what_was(typed: Typed) -> None:
+    typed.labkit("exec", "node1", "--", "touch", "/root/before")
+    typed.labkit("snapshot", "save", "mark", timeout_s=300)
+    typed.labkit("exec", "node1", "--", "rm", "/root/before")
+    typed.labkit("snapshot", "restore", "mark", timeout_s=400)
+    typed.labkit("exec", "node1", "--", "test", "-e", "/root/before")
+    assert ways_that_hold(typed.up()) >= 5
+
+
+def test_the_clocks_are_right(typed: Typed) -> None:
+    for node in ("control", "node1", "node2"):
+        said = float(typed.labkit("exec", node, "--", "date", "+%s.%N"))
+        assert abs(said - datetime.datetime.now(datetime.UTC).timestamp()) < 5
+
+
+def test_down_purge_leaves_nothing(typed: Typed) -> None:
+    typed.labkit("down", "--purge", "--yes", timeout_s=180)
+    assert typed.raw("virsh", "list", "--all", "--name").stdout.strip() == ""
+    assert not (typed.here.folder / "state" / "labkit" / "vm").exists()

@@ -39,6 +39,10 @@ VERBS = {
         "exec": "Run a command on a node or in a pod.",
         "ssh": "Log in to a node with OpenSSH's own client.",
         "ssh-config": "Print the OpenSSH configuration for the lab's nodes.",
+        "start": "Start one machine, and what runs on it.",
+        "stop": "End one machine; the others go on.",
+        "restart": "End one machine and start it again.",
+        "snapshot": "Keep all machines as they are, or go back to that.",
         "logs": "Print the log of a service on a node, or of a pod.",
     },
     "This machine": {

@@ -71,6 +71,19 @@ def bring_up(lab: Lab, *, example: bool, observer: events.Observer, timeout_s: f
     return _show_example(lab, progress, deadline, did, mark)
 
 
+def start_node(lab: Lab, name: str, *, observer: events.Observer, timeout_s: float) -> None:
+    """Start one machine, and what is to run on it where no systemd does that."""
+    progress = events.Progress(observer, total=2)
+    with progress.step(f"start {name}"):
+        lab.provider.start([name], progress)
+        _write_ssh_files(lab)
+    with progress.step("start its programs"):
+        if lab.spec.node(name).in_cluster and not lab.spec.control_plane.is_external:
+            plan = services.plan_services(lab.spec, pki.load_pki(lab.paths.pki))
+            install.ensure_services(lab.pool, {name: plan[name]}, progress)
+            health.wait_for_api(lab.pool, lab.spec, timeout_s=timeout_s)
+
+
 def _join(lab: Lab, progress: events.Progress, did: list[str], *, example: bool) -> str:
     """Join somebody else's cluster; return what marks the lab's objects there."""
     from labkit.lab.external import steps  # most labs have an API server of their own

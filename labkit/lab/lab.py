@@ -6,22 +6,23 @@ import datetime
 import json
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from labkit import errors, paths
 from labkit.client import config as client_config
 from labkit.inspection import collect, service
-from labkit.inspection.explain import reading, rule
-from labkit.inspection.layers import look
-from labkit.inspection.layers import report as layer_report
 from labkit.lab import api, lock, objects, reports
 from labkit.model import commands, events, resources, rules, spec
 from labkit.providers import base, registry
 from labkit.ssh import config as ssh_config
 from labkit.ssh import pool
+
+if TYPE_CHECKING:
+    from labkit.inspection.explain.rule import RuleExplanation
+    from labkit.inspection.layers.report import LayerInspection
 
 #: The logs of a pod, one for each run of each container, and of a unit: as podlet and deploy do.
 POD_LOGS = "/var/log/pods/{namespace}_{name}_*/*/*.log"
@@ -137,6 +138,58 @@ class Lab:
 
         return steps.retire(self)
 
+    def start(
+        self, node: str, *, observer: events.Observer = events.ignore, timeout_s: float = 120.0
+    ) -> reports.LabStatus:
+        """Start one machine and what runs on it, while the others go on."""
+        from labkit.lab import bring_up
+
+        self._check_machine(node)
+        with lock.exclusive(self.paths.state, "start"):
+            bring_up.start_node(self, node, observer=observer, timeout_s=timeout_s)
+        return self.status()
+
+    def stop(self, node: str, *, observer: events.Observer = events.ignore) -> reports.LabStatus:
+        """End one machine, as if somebody pulled its plug; its disk stays."""
+        self._check_machine(node)
+        with lock.exclusive(self.paths.state, "stop"):
+            progress = events.Progress(observer, total=1)
+            with progress.step(f"end {node}"):
+                self.close()
+                self.provider.stop([node])
+        return self.status()
+
+    def snapshots(self) -> reports.Snapshots:
+        """Return the names of what was kept. Raises NotSupported where the provider cannot."""
+        self._check_made()
+        return reports.Snapshots(self.spec.name, self.provider.snapshots())
+
+    def snapshot_save(self, name: str) -> reports.Snapshots:
+        """Keep all machines, disks and memory, as they are now."""
+        spec.check_snapshot(name)
+        return self._with_snapshots(name, self.provider.snapshot_save)
+
+    def snapshot_restore(self, name: str) -> reports.Snapshots:
+        """Make all machines what they were when `name` was saved; only their clocks go on."""
+        return self._with_snapshots(name, self.provider.snapshot_restore)
+
+    def snapshot_delete(self, name: str) -> reports.Snapshots:
+        """Forget one."""
+        return self._with_snapshots(name, self.provider.snapshot_delete)
+
+    def _with_snapshots(self, name: str, do: Callable[[str], None]) -> reports.Snapshots:
+        self._check_made()
+        with lock.exclusive(self.paths.state, "snapshot"):
+            self.close()  # a connection does not survive that its machine goes back in time
+            do(name)
+        return self.snapshots()
+
+    def _check_machine(self, node: str) -> None:
+        """Raise for a node that the provider has not made."""
+        if self.spec.node(node).is_here:
+            raise errors.NotSupported(f"{node} is this machine itself")
+        self._check_made()
+
     def status(self) -> reports.LabStatus:
         """Look at every machine and the services on it, also of a lab that is down.
 
@@ -237,13 +290,16 @@ class Lab:
         """Read what a Service became on every node (or on one), right now."""
         nodes = [self.spec.node(node)] if node else self.spec.cluster
         found = collect.read_objects(self.api.client, name, namespace)
-        states = collect.read_nodes(self.pool, nodes)
+        states = collect.read_nodes(self.pool, nodes, service=f"{namespace}/{name}")
         return service.inspect_service(found.service, found.endpoints, found.pods, states)
 
     def inspect_layer(
         self, layer: str, *, node: str | None = None, chain: str = ""
-    ) -> layer_report.LayerInspection:
+    ) -> LayerInspection:
         """Read one layer of every node (or of one): chains, rules, conntrack, sockets, ..."""
+        from labkit.inspection.layers import look
+        from labkit.inspection.layers import report as layer_report
+
         if layer == "endpoints":
             items = self.api.client.list(resources.ENDPOINTS, "").get("items") or ()
             ends = layer_report.NodeLayer("API server", "", look.list_endpoints(items))
@@ -252,8 +308,10 @@ class Lab:
         looks = self.pool.map(names, lambda connection: look.read(connection, layer))
         return layer_report.inspect_layer(looks.values(), layer, chain=chain)
 
-    def explain(self, text: str | rules.Rule) -> rule.RuleExplanation:
+    def explain(self, text: str | rules.Rule) -> RuleExplanation:
         """Say what an iptables rule does: one as `inspect` shows it, or any other."""
+        from labkit.inspection.explain import reading, rule
+
         if isinstance(text, rules.Rule):
             return rule.explain_rule(text)
         typed = reading.parse_typed(text)

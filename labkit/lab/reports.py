@@ -127,6 +127,26 @@ class LabSummary:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class Snapshots(shown.Shown):
+    """What a lab's provider has kept of its machines, by name."""
+
+    lab: str
+    names: tuple[str, ...]
+
+    def document(self) -> document.Section:
+        rows = [(name,) for name in self.names] or [("none",)]
+        return document.Section(f"Snapshots of lab {self.lab}", (document.Table(("name",), rows),))
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "schema": "labkit.dev/snapshots",
+            "version": 1,
+            "lab": self.lab,
+            "names": list(self.names),
+        }
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class UpReport(shown.Shown):
     """What `up` found, did and saw. `did` is empty when everything was as it should be."""
 

@@ -187,6 +187,16 @@ def check_name(name: str) -> str:
     return name
 
 
+def check_snapshot(name: str) -> str:
+    """Return `name` if it can be a snapshot's; raises ConfigError."""
+    if not LAB_NAME.fullmatch(name):
+        raise errors.ConfigError(
+            f"{name!r} cannot be a snapshot's name",
+            hint="use 1 to 28 lower-case letters, digits and hyphens",
+        )
+    return name
+
+
 def plan(
     name: str = DEFAULT_NAME,
     *,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from labkit import errors
 from labkit.model import events
 from labkit.ssh import endpoint
 
@@ -32,6 +33,9 @@ class Provider(Protocol):
         ended. Raises ProviderError or NotSupported.
         """
 
+    def start(self, names: Sequence[str], progress: events.Progress) -> tuple[str, ...]:
+        """Make these machines run and leave the others as they are; return those started."""
+
     def machines(self) -> tuple[Machine, ...]:
         """Every machine of the lab in the order of the lab file. Never raises for a dead lab."""
 
@@ -52,3 +56,40 @@ class Provider(Protocol):
 
     def within(self, argv: Sequence[str]) -> tuple[str, ...]:
         """`argv` such that a program on the learner's machine reaches the lab's network."""
+
+    def snapshot_save(self, name: str) -> None:
+        """Keep disks and memory of all machines as they are now. Raises NotSupported."""
+
+    def snapshot_restore(self, name: str) -> None:
+        """Go back to a snapshot, with clocks set right. Raises NotSupported, NothingMatched."""
+
+    def snapshots(self) -> tuple[str, ...]:
+        """The names of all snapshots. Raises NotSupported."""
+
+    def snapshot_delete(self, name: str) -> None:
+        """Forget one. Raises NotSupported, NothingMatched."""
+
+
+class NoSnapshots:
+    """What a provider inherits whose machines cannot be kept as they are; `name` is its own."""
+
+    name = ""
+
+    def snapshot_save(self, name: str) -> None:
+        raise self._refusal(name)
+
+    def snapshot_restore(self, name: str) -> None:
+        raise self._refusal(name)
+
+    def snapshot_delete(self, name: str) -> None:
+        raise self._refusal(name)
+
+    def snapshots(self) -> tuple[str, ...]:
+        raise self._refusal()
+
+    def _refusal(self, name: str = "") -> errors.NotSupported:
+        which = f"cannot have {name}: it" if name else "has no snapshots: it"
+        return errors.NotSupported(
+            f"the provider {self.name} {which} keeps no machine's memory",
+            hint="`labkit up --provider vagrant` makes machines that have",
+        )

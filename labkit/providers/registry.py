@@ -17,6 +17,10 @@ def open_provider(lab: spec.LabSpec, where: paths.LabPaths) -> base.Provider:
         from labkit.providers.netns.provider import NetnsProvider
 
         return NetnsProvider(lab, where)
+    if lab.provider == "vagrant":
+        from labkit.providers.vagrant.provider import VagrantProvider
+
+        return VagrantProvider(lab, where)
     raise errors.NotSupported(
         f"there is no provider {lab.provider} in this release",
         hint="`netns` makes machines on this Linux, `vagrant` virtual ones",

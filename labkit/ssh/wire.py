@@ -61,6 +61,26 @@ def connect(where: Endpoint, *, timeout_s: float = 15.0) -> paramiko.Transport:
     return transport
 
 
+def read_host_key(where: Endpoint, *, timeout_s: float = 15.0) -> str:
+    """The host key that the machine shows, before anybody knows it. Raises ConnectionFailed.
+
+    Only for a machine that was made just now: whoever answers first is believed.
+    """
+    transport = None
+    try:
+        transport = paramiko.Transport(_prompt(where.dial(where.host, where.port)))
+        _offer(transport, "ssh-ed25519")
+        transport.banner_timeout = transport.handshake_timeout = timeout_s
+        transport.start_client(timeout=timeout_s)
+        key = transport.get_remote_server_key()
+    except TROUBLE as error:
+        raise _explain(where, error) from error
+    finally:
+        if transport is not None:
+            transport.close()
+    return f"{key.get_name()} {key.get_base64()}"
+
+
 def _offer(transport: paramiko.Transport, key_type: str) -> None:
     options = transport.get_security_options()
     options.kex = tuple(name for name in _KEX if name in options.kex)

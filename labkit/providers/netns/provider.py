@@ -20,7 +20,7 @@ NOT_RUNNING = "the lab is not running"
 START = "`labkit up` starts it"
 
 
-class NetnsProvider:
+class NetnsProvider(base.NoSnapshots):
     """The machines of one lab as namespaces, reached through the lab's holder process."""
 
     name = "netns"
@@ -33,13 +33,23 @@ class NetnsProvider:
         self._etc = etc
 
     def ensure(self, progress: events.Progress) -> tuple[str, ...]:
-        for node in self._lab.nodes:
+        return self._ensure(self._lab.nodes, progress)
+
+    def start(self, names: Sequence[str], progress: events.Progress) -> tuple[str, ...]:
+        running = {each.name for each in self.machines() if each.state == "running"}
+        wanted = running | {self._lab.node(name).name for name in names}
+        return self._ensure([node for node in self._lab.nodes if node.name in wanted], progress)
+
+    def _ensure(
+        self, wanted: Sequence[spec.NodeSpec], progress: events.Progress
+    ) -> tuple[str, ...]:
+        for node in wanted:
             disk.ensure_disk(
                 self._disk(node.name), node, self._lab, self._authorized_key(), etc=self._etc
             )
         self._ensure_holder()
-        progress.waiting("sshd on " + ", ".join(node.name for node in self._lab.nodes))
-        nodes = [{"name": node.name, "address": str(node.address)} for node in self._lab.nodes]
+        progress.waiting("sshd on " + ", ".join(node.name for node in wanted))
+        nodes = [{"name": node.name, "address": str(node.address)} for node in wanted]
         reply = self._ask({"op": "ensure", "nodes": nodes})
         for name, why in reply["failed"].items():
             raise errors.ProviderError(f"the machine did not start: {why}", node=name)

@@ -74,6 +74,30 @@ class FakeLab:
             self.spec.name, was_running=True, purged=purge, seconds=0.1, left=self.left
         )
 
+    def start(self, node: str, *, observer: events.Observer, timeout_s: float) -> reports.LabStatus:
+        self._ask("start", node, timeout_s)
+        return self.status()
+
+    def stop(self, node: str, *, observer: events.Observer) -> reports.LabStatus:
+        self._ask("stop", node)
+        return self.status()
+
+    def snapshots(self) -> reports.Snapshots:
+        self._fail()
+        return reports.Snapshots(self.spec.name, ("before",))
+
+    def snapshot_save(self, name: str) -> reports.Snapshots:
+        self._ask("save", name)
+        return self.snapshots()
+
+    def snapshot_restore(self, name: str) -> reports.Snapshots:
+        self._ask("restore", name)
+        return self.snapshots()
+
+    def snapshot_delete(self, name: str) -> reports.Snapshots:
+        self._ask("delete", name)
+        return self.snapshots()
+
     def status(self) -> reports.LabStatus:
         self._fail()
         return status(self.spec.name, self.unit)

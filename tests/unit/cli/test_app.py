@@ -96,7 +96,7 @@ def complete(*words: str) -> list[str]:
 
 
 def test_verbs_and_kinds_complete() -> None:
-    assert complete("s") == ["status", "ssh", "ssh-config"]
+    assert complete("s") == ["status", "ssh", "ssh-config", "start", "stop", "snapshot"]
     assert complete("get", "services") == ["services"]
 
 

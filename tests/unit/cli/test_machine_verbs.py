@@ -60,3 +60,26 @@ def test_ssh_config(run: Run, world: FakeWorld) -> None:
 def test_logs(run: Run, world: FakeWorld) -> None:
     assert run("logs", "node1/kube-proxy", "--tail", "5").stdout == "a line\n"
     assert world.lab.asked == [("logs", "node1/kube-proxy", 5)]
+
+
+def test_one_machine_starts_stops_and_starts_again(run: Run, world: FakeWorld) -> None:
+    assert "node1" in run("stop", "node1").stdout
+    run("start", "node1", "--timeout", "5s")
+    run("restart", "node2", "--timeout", "5s")
+    assert world.lab.asked == [
+        ("stop", "node1"),
+        ("start", "node1", 5.0),
+        ("stop", "node2"),
+        ("start", "node2", 5.0),
+    ]
+
+
+def test_snapshots(run: Run, world: FakeWorld) -> None:
+    for verb in ("save", "restore", "rm"):
+        assert run("snapshot", verb, "before").exit_code == 0
+    assert [name for name, *_ in world.lab.asked] == ["save", "restore", "delete"]
+    assert json.loads(run("snapshot", "ls", "-o", "json").stdout)["names"] == ["before"]
+    assert run("snapshot", "save").exit_code == run("snapshot", "ls", "x").exit_code == 2
+    world.lab.raises = errors.NotSupported("the provider netns has no snapshots")
+    done = run("snapshot", "ls")
+    assert (done.exit_code, "the provider netns has no snapshots" in done.stderr) == (5, True)

@@ -1,0 +1,72 @@
+"""The first time that a machine is met: whose host key it has, which key may log in.
+
+A machine from a box accepts Vagrant's well-known key, which the whole world has. Right after it was
+made, labkit takes the way that Vagrant itself takes, notes the host key that is shown there, and
+puts the lab's own key in the place of the well-known one. From then on the machine must show that
+host key, and only the lab gets in.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+
+from labkit import errors
+from labkit.model import commands
+from labkit.providers.vagrant import calls
+from labkit.ssh import connection, endpoint, wire
+
+#: $1 is the user, $2 the lab's public key. The new file takes its name when it is complete.
+REPLACE_KEY = """\
+set -eu
+home=$(getent passwd "$1" | cut -d: -f6)
+install -d -m 700 -o "$1" "$home/.ssh"
+printf '%s\\n' "$2" >"$home/.ssh/authorized_keys.labkit-new"
+chown "$1" "$home/.ssh/authorized_keys.labkit-new"
+chmod 600 "$home/.ssh/authorized_keys.labkit-new"
+mv -f "$home/.ssh/authorized_keys.labkit-new" "$home/.ssh/authorized_keys"
+"""
+#: $1 is the learner's time. Leases, certificates and tokens go by it; a second does not matter.
+SET_CLOCK = """\
+off=$(($1 - $(date +%s)))
+if [ "$off" -gt 1 ] || [ "$off" -lt -1 ]; then date -s "@$1" >/dev/null; fi
+"""
+
+
+def meet(
+    name: str, found: calls.SshDetails, own: endpoint.Endpoint, public_key: str
+) -> endpoint.Endpoint:
+    """Return the machine's endpoint with its host key, having made the lab's key the only one.
+
+    `own` is what the endpoint will be but for that host key. Raises ConnectionFailed.
+    """
+    host_key = wire.read_host_key(own)
+    known = _with(own, host_key)
+    for key in dict.fromkeys((str(own.private_key), *found.keys)):
+        try:
+            _replace(_with(own, host_key, key), public_key)
+        except errors.ConnectionFailed as error:
+            refused = error
+        else:
+            return known
+    raise errors.ConnectionFailed(
+        "the machine accepts neither the lab's key nor Vagrant's",
+        hint="`labkit down --purge` and `labkit up` make the machines and keys again",
+        node=name,
+    ) from refused
+
+
+def set_clock(session: connection.Connection) -> None:
+    """Give the machine the learner's time: one that slept, or was restored, has that of then."""
+    session.script(SET_CLOCK, args=[str(round(time.time()))])
+
+
+def _replace(where: endpoint.Endpoint, public_key: str) -> None:
+    with connection.Connection(where, commands.CommandLog()) as session:
+        session.script(REPLACE_KEY, args=[where.user, public_key])
+
+
+def _with(own: endpoint.Endpoint, host_key: str, key: str = "") -> endpoint.Endpoint:
+    path = Path(key) if key else own.private_key
+    return dataclasses.replace(own, host_key=host_key, private_key=path)

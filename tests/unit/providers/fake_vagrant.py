@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+"""A `vagrant` for tests: machines are lines in the JSON file that FAKE_VAGRANT names."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+FILE = Path(os.environ["FAKE_VAGRANT"])
+STATES = {"up": "running", "halt": "shutoff", "destroy": "not_created"}
+
+
+def main(verb: str, *words: str) -> int:
+    state = json.loads(FILE.read_text())
+    state["calls"].append(" ".join((verb, *words)))
+    state["environment"] = {k: v for k, v in os.environ.items() if k.startswith("LABKIT_")}
+    names = [word for word in words if not word.startswith("-")]
+    if verb in state["fails"]:
+        sys.stderr.write(state["fails"][verb])
+    elif verb in STATES:
+        change(state, verb, names)
+    else:
+        sys.stdout.writelines(f"{line}\n" for line in answer(state, verb, names))
+    FILE.write_text(json.dumps(state))
+    return int(verb in state["fails"])
+
+
+def change(state: Any, verb: str, names: list[str]) -> None:
+    for name in names:
+        state["machines"][name]["state"] = STATES[verb]
+        mark = Path(".vagrant/machines", name, "fake", "id")
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.write_text(name)
+        if verb == "destroy":
+            mark.unlink()
+
+
+def answer(state: Any, verb: str, words: list[str]) -> list[str]:
+    machines, kept = state["machines"], state["snapshots"]
+    if verb == "status":
+        return [f"1,{name},state,{each['state']}" for name, each in machines.items()]
+    if verb == "ssh-config":
+        running = {name: each for name, each in machines.items() if each["state"] == "running"}
+        return [
+            f"Host {name}\n  HostName 127.0.0.1\n  User root\n  Port {each['port']}\n"
+            f'  IdentityFile "/nowhere/key"\n  IdentityFile {each["key"]}\n'
+            for name, each in running.items()
+        ]
+    if words[0] == "save":
+        kept.append(words[1])
+    if words[0] == "delete":
+        kept.remove(words[1])
+    return [f"==> {name}: \n{each}" for name in machines for each in kept]
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -79,7 +79,8 @@ class Rule:
 
     @property
     def text(self) -> str:
-        return f"-A {self.chain} {self.spec}".rstrip()
+        """As `iptables-save` writes it; of a rule that somebody has put nowhere yet, the spec."""
+        return f"-A {self.chain} {self.spec}".rstrip() if self.chain else self.spec
 
     @property
     def options(self) -> tuple[Option, ...]:

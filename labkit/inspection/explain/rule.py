@@ -131,7 +131,8 @@ def render_command(rule: rules.Rule, *, table: str = "") -> str:
     """The command that would append this rule, as one types it in a shell."""
     where = ["-t", table] if table and table != "filter" else []
     words = [word if word == "!" else shlex.quote(word) for word in rules.split(rule.spec)]
-    return " ".join(["iptables", *where, "-A", shlex.quote(rule.chain), *words])
+    appended = ["-A", shlex.quote(rule.chain)] if rule.chain else []
+    return " ".join(["iptables", *where, *appended, *words])
 
 
 def match_text(match: rules.Match) -> str:

@@ -6,6 +6,7 @@
 Nobody is asked but the kernel: so this works on any node of any cluster, and on saved text.
 
     values      a port of a Service, its doors, its endpoints with their share
+    conditions  what a door asks besides where the packet goes
     walk        through a tree of chains with 100 % of the traffic: where does it end?
     iptables    reads the one mode
     userspace   reads the other

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from labkit.inspection.explain import phrases, rule
-from labkit.inspection.modes import values, walk
+from labkit.inspection.explain import phrases
+from labkit.inspection.modes import conditions, values, walk
 from labkit.model import rules
 
 _DOORS = ("KUBE-SERVICES", "KUBE-NODEPORTS")
@@ -26,8 +26,6 @@ _KINDS = {
     "external IP": "externalIP",
     "loadbalancer IP": "load balancer",
 }
-#: Options that say where a packet goes: the door itself. All others are conditions besides.
-_PLACE = frozenset({"-d", "-p", "--dport", "--comment"})
 
 
 def is_used(ruleset: rules.Ruleset) -> bool:
@@ -141,10 +139,10 @@ def _why_refused(each: rules.Rule, leads_to: str) -> str:
 
 
 def _when(each: rules.Rule, leads_to: str, chains: walk.Chains) -> str:
-    said = _conditions(each)
+    said = conditions.conditions_of(each)
     if _kind(each) == "nodePort":
         said = ""
-    sources = [_conditions(guard) for guard, _ in _guards(leads_to, chains)]
+    sources = [conditions.conditions_of(guard) for guard, _ in _guards(leads_to, chains)]
     return ", and ".join(part for part in (said, " or ".join(sources)) if part)
 
 
@@ -157,14 +155,14 @@ def _masquerade(each: rules.Rule, leads_to: str, chains: walk.Chains) -> str:
         for one in chains.get(name, ())
         if one.value("-d") in (None, each.value("-d"))
     ]
-    said = [_conditions(one) for one in (*beside, *below) if _marks(one)]
+    said = [conditions.conditions_of(one) for one in (*beside, *below) if _marks(one)]
     if "" in said:
         return "always"
     return "if it " + " or ".join(dict.fromkeys(said)) if said else "never"
 
 
 def _same_door(one: rules.Rule, each: rules.Rule) -> bool:
-    return all(one.value(flag) == each.value(flag) for flag in _PLACE)
+    return all(one.value(flag) == each.value(flag) for flag in conditions.PLACE)
 
 
 def _marks(one: rules.Rule) -> bool:
@@ -185,17 +183,6 @@ def _always(chain: str, chains: walk.Chains) -> Iterator[str]:
     for each in chains.get(chain, ()):
         if each.target and each.target.name.startswith(_TREES) and walk.chance_of(each) == 1:
             yield each.target.name
-
-
-def _conditions(each: rules.Rule) -> str:
-    """What a rule asks besides where the packet goes, in words."""
-    said = [
-        rule.explain_option(match.module, option).words
-        for match in each.matches
-        for option in match.options
-        if option.flag not in _PLACE
-    ]
-    return " and ".join(said)
 
 
 def _affinity(tree: Iterable[values.TreeRule]) -> int:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from labkit.inspection import nodes, sockets
-from labkit.inspection.explain import phrases, rule
-from labkit.inspection.modes import values
+from labkit.inspection.explain import phrases
+from labkit.inspection.modes import conditions, values
 from labkit.model import portals, rules
-
-_PLACE = frozenset({"-d", "-p", "--dport", "--comment"})
 
 
 def is_used(ruleset: rules.Ruleset) -> bool:
@@ -52,7 +50,7 @@ def _read_door(each: rules.Rule, listening: tuple[sockets.Socket, ...]) -> value
         packets=counters.packets,
         bytes=counters.bytes,
         text=each.text,
-        when=" and ".join(_conditions(each)),
+        when=conditions.conditions_of(each),
         masquerade="always: the proxy makes a connection of its own",
         listener=holder.owner if holder else "nobody" if listening else "",
     )
@@ -62,11 +60,4 @@ def _kind(each: rules.Rule) -> str:
     """A load balancer's address and a clusterIP have the same rules."""
     if each.value("-d") is None:
         return "nodePort"
-    return "externalIP" if any(_conditions(each)) else "clusterIP or load balancer"
-
-
-def _conditions(each: rules.Rule) -> Iterator[str]:
-    for match in each.matches:
-        for option in match.options:
-            if option.flag not in _PLACE:
-                yield rule.explain_option(match.module, option).words
+    return "externalIP" if conditions.conditions_of(each) else "clusterIP or load balancer"

@@ -64,3 +64,9 @@ def test_a_port_that_nobody_holds() -> None:
     assert link.leads_to[0].endswith("held by nobody")
     assert link.leads_to[0] in " ".join(repr(told).split())
     assert link.leads_to[0] in told._repr_html_()
+
+
+def test_a_field_that_is_not_set_leads_nowhere() -> None:
+    obj = recorded.service()
+    del obj["spec"]["ports"][0]["nodePort"]
+    assert not [path for path, _ in linked(obj) if path.endswith("nodePort")]

@@ -122,6 +122,8 @@ def test_sentences(text: str, said: str) -> None:
             "--to-ports 8080"),
             "-A PREROUTING -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 8080",
         ),
+        ("iptables -A INPUT -w -W 5 -v -j DROP", "-A INPUT -j DROP"),
+        ("-p tcp --dport 22 -j ACCEPT", "-p tcp -m tcp --dport 22 -j ACCEPT"),
         ("iptables -w -A INPUT ! -s 10.0.0.0/8 -j DROP", "-A INPUT ! -s 10.0.0.0/8 -j DROP"),
         (
             "-A INPUT -m comment --comment '-j DROP' -j ACCEPT",
@@ -226,6 +228,9 @@ def test_each_option_has_words_for_yes_and_for_no(module: str, flag: str) -> Non
         ("-j SET --del-set bad src", "taken out of the set bad"),
         ("-j MASQUERADE --to-ports 1-9 --random", "with a port of 1-9, with a port drawn"),
         ("-m mark --mark 0x1", "carries the mark 0x1"),
+        ("-m mark --mark 0x1/many", "carries the mark 0x1 (of the bits many)"),
+        ("-m statistic --mode random --probability often", "with a chance of often"),
+        ("-m statistic --mode random ! --probability 0.25", "is not drawn by lot"),
     ],
 )
 def test_words_of_many_extensions(spec: str, said: str) -> None:
@@ -264,3 +269,8 @@ def test_no_value_breaks_the_words(parts: list[tuple[str, str]]) -> None:
     spec = " ".join(f"{flag} {value}" for flag, value in parts)
     told = rule.explain_rule(rules.Rule("X", spec))
     assert told.sentence.endswith(".")
+
+
+def test_one_option_of_an_extension_that_is_worded_whole() -> None:
+    told = rule.explain_option("limit", rules.Option("--limit", ("5/min",)))
+    assert (told.known, told.words) == (True, "comes no faster than 5/min")

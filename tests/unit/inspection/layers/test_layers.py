@@ -141,6 +141,10 @@ def test_sockets_facts_and_their_forms() -> None:
         "--- labkit processes\n27 /usr/bin/python3 kube-proxy.pyz\n"
     )
     told = report.inspect_layer([look.read(node, "sockets")], "sockets")
+    talks = FakeNode("--- labkit connections\n0 0 10.0.0.1:22 10.0.0.2:5\n")
+    assert "10.0.0.2:5" in repr(
+        report.inspect_layer([look.read(talks, "connections")], "connections")
+    )
     facts = report.inspect_layer(
         [look.Look("node1", {"facts": "kernel Linux 6.18\nip_forward 1"})], "node"
     )
@@ -157,3 +161,20 @@ def test_every_layer_has_a_section_of_the_script() -> None:
     for wanted in look.WANTED.values():
         for section in wanted.split():
             assert f"section {section} " in script or f"| {section})" in script
+
+
+@pytest.mark.parametrize(
+    ("layer", "fact"),
+    [("rules", "goes on in KUBE-SERVICES"), ("chains", "every packet that arrives")],
+)
+def test_what_is_long_is_in_every_form(layer: str, fact: str) -> None:
+    seen = look.from_text("saved", (GOLDEN / "iptables.rules").read_text())
+    told = report.inspect_layer([seen], layer, chain="PREROUTING")
+    assert fact in " ".join(repr(told).split())
+    assert fact in told._repr_html_()
+    assert fact in str(told.to_json())
+
+
+def test_what_another_host_answers_raises_what_the_connection_raises() -> None:
+    with pytest.raises(errors.ConnectionFailed):
+        look.ask(FakeNode(error=errors.ConnectionFailed("gone")), "rules")

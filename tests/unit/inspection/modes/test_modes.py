@@ -237,3 +237,20 @@ def test_returns_ends_and_jumps_for_good() -> None:
     }
     assert walk.Walk(chains).follow("A") == 0
     assert walk.Walk(chains).follow("B") == 1
+
+
+def test_rules_of_nobody_s_service_are_no_doors() -> None:
+    text = """\
+*nat
+:KUBE-PORTALS-HOST - [0:0]
+-A KUBE-PORTALS-HOST -p tcp -m comment --comment mine -m tcp --dport 1 -j REDIRECT --to-ports 2
+COMMIT
+*filter
+:KUBE-SERVICES - [0:0]
+-A KUBE-SERVICES -m comment --comment "no service" -j REJECT
+-A KUBE-SERVICES -m comment --comment "d/a has no endpoints" -j ACCEPT
+COMMIT
+"""
+    ruleset = ruletext.parse_ruleset(text)
+    assert userspace.read_ports(ruleset) == ()
+    assert iptables.read_ports(ruleset) == ()

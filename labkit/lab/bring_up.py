@@ -41,16 +41,16 @@ class Result:
 
 
 def bring_up(lab: Lab, *, example: bool, observer: events.Observer, timeout_s: float) -> Result:
-    """Do all steps within `timeout_s`."""
+    """Do all steps, those after the machines within `timeout_s`."""
     _check_what_is_fixed(lab)
     config = _read_kubeconfig(lab)
-    deadline = _Deadline(timeout_s)
     progress = events.Progress(observer, total=8 if example else 4)
     did: list[str] = []
     with progress.step("make the machines"):
         _ensure_keys(lab, config)
         did += [f"started {name}" for name in lab.provider.ensure(progress)]
         _write_ssh_files(lab)
+    deadline = _Deadline(timeout_s)  # a provider has time limits of its own for what boots
     if lab.spec.control_plane.is_external:
         mark = _join(lab, progress, did, example=example)
     else:

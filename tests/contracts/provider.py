@@ -8,6 +8,7 @@ class TestNetns(provider.Contract):
 from __future__ import annotations
 
 import socket
+import time
 from dataclasses import dataclass
 
 import pytest
@@ -86,6 +87,28 @@ class Contract:
             assert lab.provider.ensure(progress()) == ("node1",)
             bystander.run(["true"])
         assert said(lab, "node1", "hostname") == "node1"
+
+    def test_start_leaves_alone_whom_it_does_not_name(self, lab: Lab) -> None:
+        lab.provider.ensure(progress())
+        lab.provider.stop(["node1", "control"])
+        assert lab.provider.start(["node1"], progress()) == ("node1",)
+        assert (states(lab)["control"], states(lab)["node1"]) == ("stopped", "running")
+        assert lab.provider.start(["node1"], progress()) == ()
+
+    def test_a_snapshot_brings_back_what_was_or_is_refused_by_name(self, lab: Lab) -> None:
+        lab.provider.ensure(progress())
+        try:
+            lab.provider.snapshot_save("before")
+        except errors.NotSupported as refused:
+            assert "snapshots" in refused.message or "keeps no" in refused.message
+            return
+        said(lab, "node1", "touch", "/root/after")
+        lab.provider.snapshot_restore("before")
+        assert said(lab, "node1", "ls", "/root") == ""
+        assert abs(int(said(lab, "node1", "date", "+%s")) - time.time()) < 3
+        assert lab.provider.snapshots() == ("before",)
+        lab.provider.snapshot_delete("before")
+        assert lab.provider.snapshots() == ()
 
     def test_disks_survive_stop_and_not_purge(self, lab: Lab) -> None:
         lab.provider.ensure(progress())

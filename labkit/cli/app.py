@@ -47,6 +47,7 @@ VERBS = {
     },
     "This machine": {
         "box": "Make and keep boxes: the disks that Vagrant's machines start from.",
+        "bundle": "Pack boxes, wheels and notebooks for a room without internet.",
         "doctor": "Say what this machine lacks for a lab, and what to change.",
         "version": "Print labkit's version.",
         "completion": "Print the completion script for a shell.",

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import click
 
@@ -30,6 +33,9 @@ _MAY_BE_THE_MACHINE = (1, 5, 6)
 @click.option("--clients", type=int, help="How many machines outside the cluster.")
 @click.option("--provider", metavar="NAME", help="What makes the machines.")
 @click.option(
+    "--bundle", type=click.Path(path_type=Path), help="Use what is in it, and ask no network."
+)
+@click.option(
     "--kubeconfig", metavar="PATH", help="Use this API server, and start none on the lab's nodes."
 )
 @click.option("--context", metavar="NAME", help="Which context of it; by default the current one.")
@@ -40,6 +46,7 @@ def command(
     workers: int | None,
     clients: int | None,
     provider: str | None,
+    bundle: Path | None,
     kubeconfig: str | None,
     context: str | None,
 ) -> int:
@@ -61,6 +68,8 @@ def command(
         "context": context,
     }
     overrides = {KEYS[flag]: value for flag, value in said.items() if value is not None}
+    if bundle:
+        overrides |= _use_bundle(current, bundle, overrides)
     with current.lab(overrides) as lab:
         try:
             with progress.watch(current.events, sys.stderr) as observer:
@@ -76,6 +85,25 @@ def _ensure_packages(current: session.Session) -> None:
     missing = current.world.missing_packages()
     if missing:
         current.world.install(missing, current.agrees)
+
+
+def _use_bundle(
+    current: session.Session, path: Path, overrides: Mapping[str, Any]
+) -> dict[str, str]:
+    """Check all of the bundle; where Vagrant makes the machines, let it make them of its box."""
+    from labkit.boxes import catalogue
+    from labkit.bundles import unpack
+
+    opened = unpack.open_bundle(path)
+    with current.lab(overrides) as lab:
+        if lab.spec.provider != "vagrant":
+            return {}
+        box = unpack.provide_box(opened, lab.spec.vagrant.provider)
+    return {
+        "vagrant.provider": box.provider,
+        "vagrant.box": catalogue.NAME,
+        "vagrant.box_version": box.version,
+    }
 
 
 def _reason(current: session.Session, error: errors.LabkitError) -> errors.LabkitError:

@@ -81,7 +81,9 @@ def start_libvirtd(folder: Path) -> None:
         heard.bind(str(name))
         heard.settimeout(STARTED_S)
         environment = os.environ | {"NOTIFY_SOCKET": str(name)}
-        subprocess.Popen(["/usr/sbin/libvirtd"], stdout=to, stderr=to, env=environment)
+        # Its usual pid file is in /run itself, which others see.
+        argv = ["/usr/sbin/libvirtd", "--pid-file", str(folder / "libvirtd.pid")]
+        subprocess.Popen(argv, stdout=to, stderr=to, env=environment)
         while b"READY=1" not in heard.recv(4096):
             pass
 

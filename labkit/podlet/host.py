@@ -97,7 +97,7 @@ class Host:
 
     def _ensure_network(self) -> None:
         try:
-            network.ensure_node(self._options.pod_network)
+            network.ensure_node(self._options.pod_network, self._options.address)
             trouble = ""
         except _FAILURES as error:
             trouble = f"the node's network cannot be made: {error}"

@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import logging
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network
+from typing import Any
 
 from labkit import errors
 from labkit.podlet import iproute
@@ -27,6 +28,8 @@ BRIDGE = "cbr0"
 #: The alias of a pod's wire is this and the name of the pod's namespace.
 ALIAS = "labkit/"
 NETNS_FOLDER = pathlib.Path("/run/netns")
+#: A route with a smaller metric is preferred; what DHCP brings has 100 to 1024.
+_LAST_RESORT = 65535
 _FORWARDING = pathlib.Path("/proc/sys/net/ipv4/ip_forward")
 #: Bridged packets meet iptables too. The file is there only where br_netfilter is loaded.
 _BRIDGE_NF = pathlib.Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
@@ -79,8 +82,26 @@ def plan_bridge(
     )
 
 
-def ensure_node(network: IPv4Network) -> None:
+def plan_way_out(
+    address: IPv4Address, routes: Sequence[Mapping[str, Any]], links: Sequence[Mapping[str, Any]]
+) -> tuple[str, ...]:
+    """A default route for a machine without one, such as a VM that has nothing but the lab.
+
+    A clusterIP is no machine's address. Yet the kernel looks for its route first, and only then
+    asks OUTPUT, where the rule rewrites it: without any route, connecting fails at once. Any other
+    default route, whenever it comes, goes before this one.
+    """
+    if routes or not links:
+        return ()
+    return (f"route add default dev {links[0]['ifname']} src {address} metric {_LAST_RESORT}",)
+
+
+def ensure_node(network: IPv4Network, address: IPv4Address) -> None:
     """The bridge with the first address of the node's pod network, and a kernel that forwards."""
+    routes = iproute.ask("route", "show", "default")
+    links = iproute.ask("addr", "show", "to", f"{address}/32")
+    if way_out := plan_way_out(address, routes, links):
+        iproute.run(lines=way_out)
     exists = iproute.has_link(BRIDGE)
     iproute.run(lines=plan_bridge(network, exists=exists, wires=marked_pods() if exists else ()))
     _switch_on(_FORWARDING, "packets are not passed on between pods and the world")

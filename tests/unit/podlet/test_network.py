@@ -97,3 +97,12 @@ def test_only_what_differs_is_changed() -> None:
         "route del 10.244.9.0/24 proto 76",
         "route replace 10.244.3.0/24 via 192.168.56.13 proto 76",
     )
+
+
+def test_a_machine_without_a_default_route_gets_one_so_that_a_clusterIP_has_a_way() -> None:
+    own, links = IPv4Address("192.168.56.11"), [{"ifname": "eth1"}]
+    assert network.plan_way_out(own, [], links) == (
+        "route add default dev eth1 src 192.168.56.11 metric 65535",
+    )
+    assert network.plan_way_out(own, [{"dst": "default", "dev": "eth0"}], links) == ()
+    assert network.plan_way_out(own, [], []) == (), "the node's address is not there yet"

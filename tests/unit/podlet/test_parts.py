@@ -330,7 +330,7 @@ class TestHost:
 
     def host(self, monkeypatch: pytest.MonkeyPatch) -> tuple[host.Host, Kept]:
         monkeypatch.setattr(routes, "ensure", lambda _: None)
-        monkeypatch.setattr(network, "ensure_node", lambda _: None)
+        monkeypatch.setattr(network, "ensure_node", lambda *_: None)
         out = Kept()
         made = host.Host(given(), loop.Loop(), out, lambda _: None)
         made.begin()

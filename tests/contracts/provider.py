@@ -52,22 +52,22 @@ class Contract:
         assert set(states(lab).values()) == {"absent"}
 
     def test_ensure_starts_every_machine_and_then_nothing(self, lab: Lab) -> None:
-        assert lab.provider.ensure(progress()) == tuple(node.name for node in lab.spec.nodes)
+        assert lab.provider.ensure(progress()) == tuple(node.name for node in lab.spec.machines)
         assert set(states(lab).values()) == {"running"}
         assert lab.provider.ensure(progress()) == ()
 
     def test_every_machine_is_a_host_of_its_own(self, lab: Lab) -> None:
         lab.provider.ensure(progress())
-        for node in lab.spec.nodes:
+        for node in lab.spec.machines:
             assert said(lab, node.name, "hostname") == node.name
             assert str(node.address) in said(lab, node.name, "ip", "-4", "address")
             said(lab, node.name, "sh", "-c", f"echo {node.name} >/etc/whoami")
-        for node in lab.spec.nodes:
+        for node in lab.spec.machines:
             assert said(lab, node.name, "cat", "/etc/whoami") == node.name
 
     def test_machines_reach_each_other(self, lab: Lab) -> None:
         lab.provider.ensure(progress())
-        names = [node.name for node in lab.spec.nodes]
+        names = [node.name for node in lab.spec.machines]
         for name, other in zip(names, names[1:] + names[:1], strict=True):
             address = str(lab.spec.node(other).address)
             banner = said(lab, name, "bash", "-c", f"head -c 7 </dev/tcp/{address}/22")
@@ -75,8 +75,8 @@ class Contract:
 
     def test_the_host_key_is_known_before_the_first_connection(self, lab: Lab) -> None:
         lab.provider.ensure(progress())
-        known = {lab.provider.endpoint(node.name).host_key for node in lab.spec.nodes}
-        assert len(known) == len(lab.spec.nodes)
+        known = {lab.provider.endpoint(node.name).host_key for node in lab.spec.machines}
+        assert len(known) == len(lab.spec.machines)
 
     def test_one_machine_stops_and_starts_while_the_others_go_on(self, lab: Lab) -> None:
         lab.provider.ensure(progress())
@@ -97,11 +97,11 @@ class Contract:
 
     def test_a_snapshot_brings_back_what_was_or_is_refused_by_name(self, lab: Lab) -> None:
         lab.provider.ensure(progress())
-        try:
-            lab.provider.snapshot_save("before")
-        except errors.NotSupported as refused:
-            assert "snapshots" in refused.message or "keeps no" in refused.message
+        if isinstance(lab.provider, base.NoSnapshots):
+            with pytest.raises(errors.NotSupported, match=f"provider {lab.provider.name} cannot"):
+                lab.provider.snapshot_save("before")
             return
+        lab.provider.snapshot_save("before")
         said(lab, "node1", "touch", "/root/after")
         lab.provider.snapshot_restore("before")
         assert said(lab, "node1", "ls", "/root") == ""

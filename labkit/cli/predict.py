@@ -35,5 +35,5 @@ def command(
     """
     request = asking.Request(service, namespace, sender, via, port, node)
     with current.lab() as lab:
-        found = asking.predict(lab.pool, lab.api.client, lab.spec, request)
+        found = lab.predict(request)
     output.show(found, current.output)

@@ -10,12 +10,15 @@
     explain/    any rule in plain words, each match and each target
     modes/      what the rules alone say of each Service, in userspace and in iptables mode
     layers/     chains, rules, conntrack, sockets, connections of a node, one layer at a time
+    predict/    where a request would go, from the rules alone
+    probe/      real requests, and the counters that they moved
+    capture/    packets of several nodes in one file
     hosts       a node of any cluster, over SSH
     changes     what is different between two looks
     ways        the five ways into a Service, and the requests that prove them
     probing     sends those requests
     proof       what moved, who answered, whom the pod saw
 
-Everything is pure except `collect`, `layers.look`, `hosts` and `probing`: the same values can be
-made from saved text.
+Everything is pure except `collect`, `layers.look`, `hosts`, `capture.taking` and what sends:
+`probing` and `probe.sending`. The same values can be made from saved text.
 """

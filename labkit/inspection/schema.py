@@ -16,6 +16,7 @@ SCHEMAS = {
     "layer-inspection": (1, "one layer of each node: chains, rules, conntrack, sockets, ..."),
     "rule-explanation": (1, "a rule as text, as a command, and in words"),
     "ruleset-explanation": (1, "every rule of a set in words, by chain"),
+    "probe": (1, "real requests: which rules moved on which node, who answered"),
     "changes": (1, "what is different between two looks, fact by fact"),
 }
 

@@ -23,6 +23,9 @@ from labkit.ssh import pool
 if TYPE_CHECKING:
     from labkit.inspection.explain.rule import RuleExplanation
     from labkit.inspection.layers.report import LayerInspection
+    from labkit.inspection.predict import asking
+    from labkit.inspection.predict.report import Prediction
+    from labkit.inspection.probe.report import Probe
 
 #: The logs of a pod, one for each run of each container, and of a unit: as podlet and deploy do.
 POD_LOGS = "/var/log/pods/{namespace}_{name}_*/*/*.log"
@@ -307,6 +310,24 @@ class Lab:
         names = [self.spec.node(node).name] if node else [one.name for one in self.spec.cluster]
         looks = self.pool.map(names, lambda connection: look.read(connection, layer))
         return layer_report.inspect_layer(looks.values(), layer, chain=chain)
+
+    def predict(self, request: asking.Request | str) -> Prediction:
+        """Say where a request would go, by the rules of all nodes as they are now."""
+        from labkit.inspection.predict import asking
+
+        wanted = asking.Request(request) if isinstance(request, str) else request
+        return asking.predict(self.pool, self.api.client, self.spec, wanted)
+
+    def probe(self, request: asking.Request | str, *, count: int = 1) -> Probe:
+        """Send real requests, and see which rules moved on which node, and who answered.
+
+        `request` is a Service's name, or says more: who sends, and by which way.
+        """
+        from labkit.inspection.predict import asking
+        from labkit.inspection.probe import sending
+
+        wanted = asking.Request(request) if isinstance(request, str) else request
+        return sending.probe(self.pool, self.api.client, self.spec, wanted, count)
 
     def explain(self, text: str | rules.Rule) -> RuleExplanation:
         """Say what an iptables rule does: one as `inspect` shows it, or any other."""

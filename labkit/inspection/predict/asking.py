@@ -49,9 +49,9 @@ def forecast(
     request: Request,
 ) -> report.Prediction:
     """Raises NothingMatched and UsageError for what cannot be dialled, or not from there."""
-    port = _port(found.service, request)
+    port = find_port(found.service, request)
     start = _start(lab, found.pods, request)
-    address, number = _dialled(port, request, lab.node(request.node or start.machine))
+    address, number = find_address(port, request, lab.node(request.node or start.machine))
     packet = packets.Packet(
         port.protocol.lower(), start.address, address, number, arrives_by=start.arrives_by
     )
@@ -117,7 +117,7 @@ class _Start:
     arrives_by: str = ""
 
 
-def _port(service: resources.Object, request: Request) -> proxying.ServicePort:
+def find_port(service: resources.Object, request: Request) -> proxying.ServicePort:
     if why := proxying.why_skipped(service):
         raise errors.NothingMatched(f"kube-proxy does not serve {request.service}: {why}")
     ports = proxying.parse_service(service)
@@ -169,7 +169,7 @@ def _pod_start(pods: Sequence[resources.Object], name: str, request: Request) ->
     )
 
 
-def _dialled(
+def find_address(
     port: proxying.ServicePort, request: Request, node: spec.NodeSpec
 ) -> tuple[IPv4Address, int]:
     if request.via == "node-port" and port.node_port:

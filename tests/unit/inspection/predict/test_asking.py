@@ -100,7 +100,7 @@ def test_a_service_that_kube_proxy_skips() -> None:
 
 
 def test_an_interface_that_nobody_has_read() -> None:
-    world = asking.build_world(STATES, OBJECTS, asking._port(SERVICE, asking.Request("app1")))
+    world = asking.build_world(STATES, OBJECTS, asking.find_port(SERVICE, asking.Request("app1")))
     machine = world.machines["node1"]
     packet = packets.Packet(
         "tcp", machine.interfaces[0].address, machine.interfaces[0].address, 1, arrives_by="?"

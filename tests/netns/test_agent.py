@@ -228,6 +228,35 @@ def _faults_of_children(process: subprocess.Popen[bytes]) -> int:
 
 
 @isolated
+def test_an_idle_agent_sleeps_until_the_next_sync() -> None:
+    """Every thread that waits gives up the processor once; one that polls does so again."""
+    node = Node()
+    node.api.put(service("app1", "10.96.20.1"))
+    with node.agent() as agent:
+        node.await_rules(comments)
+        deadline = time.monotonic() + 10
+        while (before := _waits(agent.pid)) != _waits_after(agent, 0.5):
+            assert time.monotonic() < deadline, "it never comes to rest"
+        assert _waits_after(agent, 2.0) == before
+
+
+def _waits_after(agent: subprocess.Popen[bytes], seconds: float) -> dict[str, int]:
+    """So much later, if the agent does not end meanwhile, as it should not."""
+    with pytest.raises(subprocess.TimeoutExpired):
+        agent.wait(seconds)
+    return _waits(agent.pid)
+
+
+def _waits(pid: int) -> dict[str, int]:
+    """How often each thread has given up the processor of its own will."""
+    found = {}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        status = dict(line.split(":", 1) for line in (task / "status").read_text().splitlines())
+        found[task.name] = int(status["voluntary_ctxt_switches"])
+    return found
+
+
+@isolated
 def test_a_Service_more_leaves_the_others_counters_alone() -> None:
     node = Node()
     with fakes.tcp_pod(lambda pod: pod.sendall(b"ok"), NODE_IP) as port:

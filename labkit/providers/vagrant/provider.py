@@ -6,6 +6,7 @@ import contextlib
 import json
 import shutil
 import socket
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent import futures
 from pathlib import Path
@@ -20,6 +21,9 @@ from labkit.ssh.endpoint import Endpoint
 
 #: A machine on this one's own network answers at once or not at all.
 CONNECT_TIMEOUT_S = 3.0
+#: A machine that was put back into its past may first need to come round: an emulated one, seconds.
+AWAKE_S = 60.0
+PAUSE_S = 0.2
 
 #: Vagrant's word for a machine that runs, and that for one that is not there; all else is stopped.
 RUNNING, ABSENT = "running", "not_created"
@@ -115,7 +119,8 @@ class VagrantProvider:
     def snapshot_restore(self, name: str) -> None:
         """Go back, disks and memory; and then forward again to what time it is."""
         self._calls().snapshot_restore(name)
-        self._on_each([node.name for node in self._lab.machines], contact.set_clock)
+        names = [node.name for node in self._lab.machines]
+        self._on_each(names, contact.set_clock, patience_s=AWAKE_S)
 
     def snapshots(self) -> tuple[str, ...]:
         return self._calls().snapshots() if self._created() else ()
@@ -189,10 +194,25 @@ class VagrantProvider:
             met = dict(threads.map(greet, details))
         paths.ensure_file(self._record, json.dumps(known | met, indent=2))
 
-    def _on_each(self, names: Sequence[str], do: Callable[[connection.Connection], None]) -> None:
+    def _on_each(
+        self,
+        names: Sequence[str],
+        do: Callable[[connection.Connection], None],
+        *,
+        patience_s: float = 0.0,
+    ) -> None:
+        """Do it on each machine, side by side; one that is not reached is tried again meanwhile."""
+        deadline = time.monotonic() + patience_s
+
         def run(name: str) -> None:
-            with connection.Connection(self.endpoint(name), commands.CommandLog()) as session:
-                do(session)
+            while True:
+                try:
+                    with connection.Connection(self.endpoint(name), commands.CommandLog()) as one:
+                        return do(one)
+                except errors.ConnectionFailed:
+                    if time.monotonic() >= deadline:
+                        raise
+                    time.sleep(PAUSE_S)
 
         with futures.ThreadPoolExecutor() as threads:
             list(threads.map(run, names))

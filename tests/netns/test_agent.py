@@ -251,8 +251,10 @@ def _waits(pid: int) -> dict[str, int]:
     """How often each thread has given up the processor of its own will."""
     found = {}
     for task in Path(f"/proc/{pid}/task").iterdir():
-        status = dict(line.split(":", 1) for line in (task / "status").read_text().splitlines())
-        found[task.name] = int(status["voluntary_ctxt_switches"])
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+            lines = (task / "status").read_text().splitlines()
+            status = dict(line.split(":", 1) for line in lines)
+            found[task.name] = int(status["voluntary_ctxt_switches"])
     return found
 
 

@@ -81,6 +81,8 @@ class FakeApi:
         self._version = 1
         #: Watches from an earlier version are told that it is gone.
         self._oldest = 0
+        #: The version of the last deletion: a watch from before it cannot be told of it.
+        self._deleted = {"services": 0, "endpoints": 0}
         self._objects: dict[str, dict[str, Object]] = {"services": {}, "endpoints": {}}
         self._watchers: list[tuple[str, queue.SimpleQueue[Object | None]]] = []
         self.selectors: set[str] = set()
@@ -115,6 +117,7 @@ class FakeApi:
         with self._lock:
             del self._objects[plural][_key(obj)]
             self._tell(plural, "DELETED", self._stamped(obj))
+            self._deleted[plural] = self._version
 
     def hang_up(self) -> None:
         """End every watch, as a server does when its time for it is over."""
@@ -181,7 +184,7 @@ class FakeApi:
             def _watch(self, plural: str, version: int) -> None:
                 events: queue.SimpleQueue[Object | None] = queue.SimpleQueue()
                 with api._lock:
-                    if version < api._oldest:
+                    if version < max(api._oldest, api._deleted[plural]):
                         events.put({"type": "ERROR", "object": {"kind": "Status", "code": 410}})
                         events.put(None)
                     for obj in api._objects[plural].values():

@@ -32,6 +32,8 @@ PAGE = Token("--jp-layout-color0", "transparent", "#ffffff", "#111111")
 TEXT = Token("--jp-content-font-color1", "currentColor", "#212121", "#ffffff")
 BORDER = Token("--jp-border-color2", "currentColor", "#e0e0e0", "#616161")
 GOOD = Token("--jp-success-color1", "#2e8b57", "#388e3c", "#4caf50")
+#: What a drawing is made of where it means neither good nor bad.
+ACCENT = Token("--jp-brand-color1", "#4a86c8", "#1976d2", "#2196f3")
 BAD = Token("--jp-error-color1", "#d9534f", "#d32f2f", "#f44336")
 
 #: A sign for each tone: its glyph and its colour. Screen readers skip it and read the words.

@@ -1,0 +1,66 @@
+"""A lab, JupyterLab and Chromium, shared by all tests in a browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright import sync_api as playwright
+
+import labkit
+from tests.browser import jupyter
+
+#: A kernel's first answer takes seconds when the machine is loaded.
+WAITS_MS = 30_000
+
+
+@pytest.fixture(scope="session")
+def browser_home() -> Iterator[Path]:
+    """Labs and notebooks of the browser's tests. Its path is short, as a socket's has to be."""
+    folder = Path(tempfile.mkdtemp(prefix="lk"))
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("STATE_HOME", "RUNTIME_DIR"):
+            (folder / name).mkdir(mode=0o700)
+            patch.setenv(f"XDG_{name}", str(folder / name))
+        yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def lab(browser_home: Path) -> Iterator[labkit.Lab]:
+    with labkit.open("browser") as made:
+        made.up()
+        yield made
+        made.down(purge=True)
+
+
+@pytest.fixture(scope="session")
+def server(browser_home: Path, lab: labkit.Lab) -> Iterator[jupyter.Jupyter]:
+    folder = browser_home / "notebooks"
+    folder.mkdir()
+    with jupyter.running(folder) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[playwright.Browser]:
+    """Debian's Chromium; Playwright's own cannot be had everywhere."""
+    program = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=program, args=flags)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: playwright.Browser) -> Iterator[playwright.Page]:
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(WAITS_MS)
+    playwright.expect.set_options(timeout=WAITS_MS)
+    yield context.new_page()
+    context.close()

@@ -1,0 +1,141 @@
+"""JupyterLab in a process of its own, and notebooks for it to open."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright import sync_api as playwright
+
+#: JupyterLab imports a lot before it listens; a loaded machine takes its time.
+STARTS_S = 90
+_SAYS_WHERE = "is running at:"
+#: A learner's own settings would change what the tests see.
+_OWN_FOLDERS = ("DATA_DIR", "CONFIG_DIR", "RUNTIME_DIR")
+_KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
+
+
+@dataclass(frozen=True)
+class Jupyter:
+    """A server and the folder that it shows."""
+
+    url: str
+    token: str
+    folder: Path
+
+    def page(self, notebook: str) -> str:
+        return f"{self.url}lab/tree/{notebook}?token={self.token}&reset"
+
+    def is_up(self) -> bool:
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}api", timeout=5):
+            return True
+        return False
+
+
+@contextlib.contextmanager
+def running(folder: Path, theme: str = "JupyterLab Light") -> Iterator[Jupyter]:
+    """JupyterLab on loopback, showing `folder`, until the block ends."""
+    token = "of-the-test"
+    settings = folder / ".settings" / "@jupyterlab" / "apputils-extension"
+    settings.mkdir(parents=True)
+    (settings / "themes.jupyterlab-settings").write_text(f'{{"theme": "{theme}"}}')
+    (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
+    argv = [
+        sys.executable, "-m", "jupyterlab", "--no-browser", "--expose-app-in-browser",
+        "--ip=127.0.0.1", "--port=0", f"--IdentityProvider.token={token}",
+        f"--ServerApp.root_dir={folder}", f"--LabApp.user_settings_dir={folder / '.settings'}",
+        *(["--allow-root"] if os.geteuid() == 0 else []),
+    ]  # fmt: skip
+    own = {f"JUPYTER_{name}": str(folder / ".jupyter" / name) for name in _OWN_FOLDERS}
+    environ = {**os.environ, **own}
+    with subprocess.Popen(argv, env=environ, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield Jupyter(_address(process), token, folder)
+        finally:
+            process.terminate()
+
+
+def _address(process: subprocess.Popen[str]) -> str:
+    """Read where it listens from what it says, and leave a thread to read the rest."""
+    assert process.stderr
+    said: list[str] = []
+    told = False
+    for line in process.stderr:
+        said.append(line)
+        if told and "http://127.0.0.1" in line:
+            _drain(process)
+            return line[line.index("http") :].partition("lab?")[0]
+        told = told or _SAYS_WHERE in line
+    raise AssertionError("JupyterLab did not start:\n" + "".join(said))
+
+
+def _drain(process: subprocess.Popen[str]) -> None:
+    assert process.stderr
+    threading.Thread(target=process.stderr.read, daemon=True).start()
+
+
+def write_notebook(folder: Path, name: str, cells: Sequence[str]) -> Path:
+    """A notebook of code cells."""
+    made: list[dict[str, object]] = [
+        {
+            "cell_type": "code", "id": f"cell-{number}", "source": cell,
+            "metadata": {}, "outputs": [], "execution_count": None,
+        }
+        for number, cell in enumerate(cells)
+    ]  # fmt: skip
+    notebook = {
+        "nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": _KERNEL}, "cells": made,
+    }  # fmt: skip
+    path = folder / name
+    path.write_text(json.dumps(notebook))
+    return path
+
+
+def open_notebook(page: playwright.Page, server: Jupyter, name: str) -> None:
+    page.goto(server.page(name))
+    page.wait_for_function("window.jupyterapp?.restored")
+    page.evaluate("window.jupyterapp.restored")
+    page.wait_for_selector(".jp-Notebook")
+    # Run before its kernel is there, JupyterLab would ask which kernel it shall be.
+    page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.ready")
+
+
+def run_all(page: playwright.Page) -> None:
+    """Run every cell, and wait until the last of them has been run."""
+    run_command(page, "notebook:run-all-cells")
+
+
+def run_command(page: playwright.Page, command: str) -> None:
+    page.evaluate("command => window.jupyterapp.commands.execute(command)", command)
+
+
+def save(page: playwright.Page) -> None:
+    run_command(page, "docmanager:save")
+
+
+def set_theme(page: playwright.Page, theme: str) -> None:
+    page.evaluate(
+        "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme
+    )
+    page.wait_for_selector(f"body[data-jp-theme-name='{theme}']", state="attached")
+
+
+def shut_down_kernels(server: Jupyter) -> None:
+    """End every kernel of the server: each keeps connections to the lab's machines."""
+    for kernel in json.loads(_ask(server, "GET", "api/kernels")):
+        _ask(server, "DELETE", f"api/kernels/{kernel['id']}")
+
+
+def _ask(server: Jupyter, method: str, path: str) -> bytes:
+    headers = {"Authorization": f"token {server.token}"}
+    request = urllib.request.Request(server.url + path, method=method, headers=headers)
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return bytes(answer.read())

@@ -1,0 +1,132 @@
+"""The widgets as a person uses them: pressed, typed into, reopened, in any theme and window."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright import sync_api as playwright
+
+import labkit
+from labkit.model import example
+from tests.browser import jupyter
+
+pytestmark = [pytest.mark.browser, pytest.mark.lab, pytest.mark.timeout(600)]
+
+CELLS = [
+    "import labkit\nfrom labkit import widgets\nlab = labkit.open('browser')",
+    "widgets.StateBar(lab)",
+    "widgets.Chains(lab)",
+    "widgets.Traffic(lab)",
+    "widgets.ServiceForm(lab)",
+]
+STATE, CHAINS, TRAFFIC, FORM = range(4)
+
+
+@pytest.fixture
+def notebook(
+    page: playwright.Page, server: jupyter.Jupyter, lab: labkit.Lab, request: pytest.FixtureRequest
+) -> Iterator[playwright.Page]:
+    """A notebook with every widget, run from the first cell to the last."""
+    lab.apply(example.SERVICE)
+    name = f"{request.node.name.partition('[')[0]}.ipynb"
+    jupyter.write_notebook(server.folder, name, CELLS)
+    jupyter.open_notebook(page, server, name)
+    jupyter.run_all(page)
+    playwright.expect(page.locator(".labkit-view")).to_have_count(4)
+    yield page
+    jupyter.shut_down_kernels(server)
+
+
+def node_port(lab: labkit.Lab) -> int:
+    """What the Service has now."""
+    [found] = lab.get("services", "app1").objects
+    return int(found["spec"]["ports"][0]["nodePort"])
+
+
+def view(page: playwright.Page, which: int) -> playwright.Locator:
+    return page.locator(".labkit-view").nth(which)
+
+
+def test_the_state_bar_shows_every_machine(notebook: playwright.Page, lab: labkit.Lab) -> None:
+    bar = view(notebook, STATE)
+    playwright.expect(bar.get_by_role("status")).to_have_text("browser is running")
+    for node in lab.spec.nodes:
+        playwright.expect(bar).to_contain_text(node.name)
+
+
+def test_what_answered_is_drawn_and_the_rules_that_moved_are_marked(
+    notebook: playwright.Page,
+) -> None:
+    chains, traffic = view(notebook, CHAINS), view(notebook, TRAFFIC)
+    playwright.expect(chains.locator("summary").first).to_be_visible()
+    traffic.get_by_label("Requests").fill("6")
+    traffic.get_by_role("button", name="Send").click()
+    playwright.expect(traffic.get_by_role("status")).to_contain_text(
+        "6 of 6 requests were answered"
+    )
+    counts = traffic.locator("svg desc").text_content() or ""
+    assert sum(map(int, re.findall(r": (\d+)", counts))) == 6
+    chains.get_by_role("button", name="Look").click()
+    playwright.expect(chains.get_by_role("status")).to_contain_text("moved, on")
+    marked = chains.locator("details", has=notebook.locator(".labkit-moved"))
+    marked.first.locator("summary").click()
+    playwright.expect(marked.first.locator(".labkit-words")).to_contain_text("made by")
+    playwright.expect(marked.first.locator("pre")).to_contain_text("-A KUBE-")
+
+
+def test_the_form_by_keyboard_changes_the_service(
+    notebook: playwright.Page, lab: labkit.Lab
+) -> None:
+    form = view(notebook, FORM)
+    form.get_by_role("spinbutton", name="nodePort").focus()
+    notebook.keyboard.press("Control+a")
+    notebook.keyboard.type("30063")
+    notebook.keyboard.press("Tab")
+    playwright.expect(form.locator("pre").first).to_contain_text("nodePort: 30063")
+    form.get_by_role("button", name="Apply").focus()
+    notebook.keyboard.press("Enter")
+    playwright.expect(form.get_by_role("status")).to_contain_text("app1")
+    playwright.expect(form.get_by_role("status")).not_to_contain_text("applying")
+    assert node_port(lab) == 30063
+
+
+def test_what_cannot_be_is_refused_in_words(notebook: playwright.Page, lab: labkit.Lab) -> None:
+    form = view(notebook, FORM)
+    form.get_by_role("spinbutton", name="nodePort").fill("80")
+    form.get_by_role("button", name="Apply").click()
+    playwright.expect(form.get_by_role("alert")).to_contain_text("30000")
+    assert node_port(lab) == 30062
+
+
+def test_reopened_without_a_kernel_it_still_can_be_read(
+    notebook: playwright.Page, server: jupyter.Jupyter
+) -> None:
+    traffic = view(notebook, TRAFFIC)
+    traffic.get_by_role("button", name="Send").click()
+    playwright.expect(traffic.get_by_role("status")).to_contain_text("were answered")
+    jupyter.save(notebook)
+    saved = (
+        server.folder / "test_reopened_without_a_kernel_it_still_can_be_read.ipynb"
+    ).read_text()
+    assert "Traffic to default/app1" in saved
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+def test_nothing_sticks_out_in_any_theme_or_window(
+    notebook: playwright.Page, theme: str, tmp_path: Path
+) -> None:
+    jupyter.set_theme(notebook, theme)
+    for width in (600, 1280, 1920):
+        notebook.set_viewport_size({"width": width, "height": 1400})
+        notebook.screenshot(path=tmp_path / f"{theme}-{width}.png")
+        for which in (STATE, CHAINS, TRAFFIC, FORM):
+            box = view(notebook, which)
+            assert box.evaluate("element => element.scrollWidth <= element.clientWidth + 1")
+            colours = box.evaluate(
+                "element => [getComputedStyle(element).color,"
+                " getComputedStyle(element.closest('.jp-Notebook')).backgroundColor]"
+            )
+            assert colours[0] != colours[1]

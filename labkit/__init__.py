@@ -16,16 +16,30 @@ from typing import TYPE_CHECKING, Any
 from labkit.version import __version__
 
 if TYPE_CHECKING:
+    from labkit.inspection.predict.asking import Request
     from labkit.lab import Lab
+    from labkit.lessons.lesson import Lesson
 
-__all__ = ["Lab", "__version__", "open"]
+__all__ = ["Lab", "Lesson", "Request", "__version__", "lesson", "open"]
 
 
 def open(name: str | None = None) -> Lab:  # noqa: A001 - the verb a notebook reads well with
-    """Return the lab called `name` (default: the lab file's, else `lab`). Starts nothing."""
+    """Return the lab called `name`. Starts nothing.
+
+    Without a name: the one that LABKIT_NAME says, else the lab file's, else `lab`.
+    """
+    import os
+
     from labkit import lab
 
-    return lab.open_lab(name)
+    return lab.open_lab(name or os.environ.get("LABKIT_NAME") or None)
+
+
+def lesson(name: str, lab: Lab | None = None) -> Lesson:
+    """Begin a lesson, by number or name, on `lab` (default: `open()`), which is brought up."""
+    from labkit.lessons import lesson as lessons
+
+    return lessons.start(name, lab or open())
 
 
 def __getattr__(name: str) -> Any:
@@ -33,4 +47,12 @@ def __getattr__(name: str) -> Any:
         from labkit import lab
 
         return lab.Lab
+    if name == "Lesson":
+        from labkit.lessons import lesson as lessons
+
+        return lessons.Lesson
+    if name == "Request":
+        from labkit.inspection.predict import asking
+
+        return asking.Request
     raise AttributeError(f"module 'labkit' has no attribute {name!r}")

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 #: Under each heading: the verb and what it does. Its command is `command` in `labkit.cli.VERB`.
 VERBS = {
+    "Lessons": {
+        "lab": "Open the lessons in JupyterLab, on a lab that runs.",
+        "lessons": "Start, check and solve lessons; show how far you have come.",
+    },
     "The lab": {
         "up": "Bring the lab up, or mend what differs.",
         "down": "End everything that runs; keep the lab's state.",

@@ -1,0 +1,71 @@
+"""`labkit lab`."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+from labkit import errors
+from labkit.cli import options, output, progress, session
+
+#: Settings for a lesson: no question about news, nothing fetched from outside.
+_QUIET = ("--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",)
+
+
+@click.command()
+@options.shared(progress=True)
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Your own copies of the notebooks.  [default: ~/labkit]",
+)
+@click.option("--port", type=int, default=None, help="JupyterLab's.  [default: a free one]")
+@click.option("--browser/--no-browser", default=True, help="Open one.")
+@click.pass_obj
+def command(current: session.Session, folder: Path | None, port: int | None, browser: bool) -> int:
+    """Open the lessons in JupyterLab, on a lab that runs.
+
+    \b
+      labkit lab
+      labkit lab --folder course --no-browser
+
+    Brings the lab up, copies the notebooks that you do not have yet into your own folder, and
+    opens the first one. What you have changed is never overwritten. The lab goes on when
+    JupyterLab ends.
+    """
+    from labkit.lessons import workspace
+
+    if importlib.util.find_spec("jupyterlab") is None:
+        raise errors.NotSupported(
+            "JupyterLab is not installed here",
+            hint="pip install 'labkit[notebook]', or begin with `sh labkit/bootstrap.sh lab`",
+        )
+    target = (folder or workspace.default_folder()).expanduser().absolute()
+    with current.lab() as lab:
+        if missing := current.world.missing_packages():
+            current.world.install(missing, current.agrees)
+        with progress.watch(current.events, sys.stderr) as observer:
+            lab.up(example=False, observer=observer, timeout_s=current.timeout_s)
+        name = lab.spec.name
+    output.note(repr(workspace.copy_notebooks(target)))
+    argv = jupyter_argv(target, port=port, browser=browser)
+    return subprocess.run(argv, env={**os.environ, "LABKIT_NAME": name}, check=False).returncode
+
+
+def jupyter_argv(folder: Path, *, port: int | None, browser: bool) -> list[str]:
+    """The command that shows `folder` in JupyterLab, the first notebook in front."""
+    first = min((path.name for path in folder.glob("[0-9]*.ipynb")), default="")
+    return [
+        sys.executable, "-m", "jupyterlab",
+        f"--ServerApp.root_dir={folder}",
+        f"--LabApp.default_url=/lab/tree/{first}",
+        f"--port={port or 0}",
+        *_QUIET,
+        *([] if browser else ["--no-browser"]),
+        *(["--allow-root"] if os.geteuid() == 0 else []),
+    ]  # fmt: skip

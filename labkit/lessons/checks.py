@@ -1,0 +1,162 @@
+"""The live lab against what a task asks for. Any way to the goal counts.
+
+Each kind of check gives one of three: pass; not yet, with what was expected, what is, and where to
+look; or cannot tell, where the lab itself does not answer. A check that may take its time is tried
+again until it passes or its `within` has passed: for objects by watching the API server, else by
+looking again, which is a request or a program run on a node, and so takes its own time.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from labkit import errors
+from labkit.inspection.predict import asking
+from labkit.lab import objects
+from labkit.lessons import checkpoint, grammar
+from labkit.lessons.results import Checked, State
+from labkit.model import resources
+
+if TYPE_CHECKING:
+    from labkit.lab import Lab
+
+#: What is expected, what was found (empty: just that), and where to look.
+Look = tuple[str, str, str]
+
+
+def check(lab: Lab, one: grammar.Check) -> Checked:
+    """Look once, or until `within` seconds have passed."""
+    deadline = time.monotonic() + one.within
+    try:
+        seen = look(lab, one)
+        while seen[1] and (left := deadline - time.monotonic()) > 0:
+            _await_change(lab, one, left)
+            seen = look(lab, one)
+    except errors.LabkitError as error:
+        return Checked(one.id, "cannot tell", one.nudge, str(error), error.hint or "labkit status")
+    state: State = "not yet" if seen[1] else "pass"
+    return Checked(one.id, state, *seen)
+
+
+def look(lab: Lab, one: grammar.Check) -> Look:
+    """One look at the lab. Raises what the lab raises."""
+    match one:
+        case grammar.ObjectCheck():
+            return _object(lab, one)
+        case grammar.AbsentCheck():
+            found = f"{one.object} is there" if _get(lab, one.object) else ""
+            return f"no {one.object}", found, f"labkit get {one.object}"
+        case grammar.EndpointsCheck():
+            return _endpoints(lab, one)
+        case grammar.RequestCheck():
+            return _request(lab, one)
+        case grammar.NodeCheck():
+            said = lab.exec(one.on, one.run)
+            matches = bool(re.search(one.prints, said.stdout, re.MULTILINE))
+            found = "" if matches == one.wanted else _first_lines(said.stdout or said.stderr)
+            return one.means, found, said.line
+
+
+def plan_difference(obj: Mapping[str, Any], holds: Mapping[str, Any]) -> str:
+    """Say which of the wanted values an object does not hold; nothing where it holds all.
+
+    >>> plan_difference({"spec": {"ports": [{"port": 80}]}}, {"spec.ports.0.port": 8080})
+    'spec.ports.0.port is 80'
+    """
+    wrong = [
+        f"{path} is {'not set' if found is None else found}"
+        for path, value in holds.items()
+        if (found := _dig(obj, path.split("."))) != value
+    ]
+    return "; ".join(wrong)
+
+
+def _object(lab: Lab, one: grammar.ObjectCheck) -> Look:
+    values = ", ".join(f"{path}: {value}" for path, value in one.holds.items())
+    expected = f"{one.object} with {values}" if values else f"{one.object} exists"
+    obj = _get(lab, one.object)
+    found = plan_difference(obj, one.holds) if obj else f"there is no {one.object}"
+    return expected, found, f"labkit get {one.object} -o yaml"
+
+
+def _endpoints(lab: Lab, one: grammar.EndpointsCheck) -> Look:
+    obj = _get(lab, f"endpoints/{one.service}")
+    subsets: Sequence[Mapping[str, Any]] = (obj or {}).get("subsets") or ()
+    count = sum(len(each.get("addresses") or ()) for each in subsets)
+    waiting = sum(len(each.get("notReadyAddresses") or ()) for each in subsets)
+    more = f", and {waiting} that {'is' if waiting == 1 else 'are'} not ready" if waiting else ""
+    found = "" if count == one.count else f"{count}{more}"
+    expected = f"{one.count} ready endpoint{'' if one.count == 1 else 's'} behind {one.service}"
+    return expected, found, f"labkit get endpoints/{one.service}, labkit get pods"
+
+
+def _request(lab: Lab, one: grammar.RequestCheck) -> Look:
+    request = asking.Request(one.service, sender=one.sender, via=one.via, node=one.node)
+    where = f" --from {one.sender}" if one.sender else ""
+    command = f"labkit probe {one.service}{where} --via {one.via} --count {one.count}"
+    by = f" by {one.pods} pods" if one.pods else ""
+    expected = f"{'an' if one.answered else 'no'} answer{by}: {command}"
+    probe = lab.probe(request, count=one.count)
+    answered = sum(each.requests for each in probe.answered)
+    pods = len({each.pod for each in probe.answered})
+    reasons = "; ".join(each.error for each in probe.failed)
+    if one.answered and answered < one.count:
+        return expected, f"{answered} of {one.count} answered: {reasons}", command
+    if not one.answered and answered:
+        return expected, f"{answered} of {one.count} were answered", command
+    if pods < one.pods:
+        return expected, f"answers by {pods} pod{'' if pods == 1 else 's'}", command
+    return expected, "", command
+
+
+def _await_change(lab: Lab, one: grammar.Check, seconds: float) -> None:
+    """Return when the API server has news that could matter, or the time is up."""
+    if isinstance(one, grammar.ObjectCheck | grammar.AbsentCheck | grammar.EndpointsCheck):
+        path = f"endpoints/{one.service}" if isinstance(one, grammar.EndpointsCheck) else one.object
+        kind, _, name = path.partition("/")
+        before = _get(lab, path)
+
+        def lacks(obj: resources.Object | None) -> str:
+            return "" if _version(obj) != _version(before) else "has not changed"
+
+        try:
+            lab.api.wait_for(
+                objects.find_resource(kind),
+                [name],
+                lacks,
+                namespace=checkpoint.NAMESPACE,
+                timeout_s=seconds,
+            )
+        except errors.TimedOut:
+            return
+
+
+def _version(obj: resources.Object | None) -> str:
+    return str(obj["metadata"]["resourceVersion"]) if obj else ""
+
+
+def _get(lab: Lab, path: str) -> resources.Object | None:
+    kind, _, name = path.partition("/")
+    try:
+        return lab.get(kind, name).objects[0]
+    except errors.NotFound:
+        return None
+
+
+def _dig(value: Any, keys: Sequence[str]) -> Any:
+    for key in keys:
+        if isinstance(value, list) and key.isdigit() and int(key) < len(value):
+            value = value[int(key)]
+        elif isinstance(value, Mapping):
+            value = value.get(key)
+        else:
+            return None
+    return value
+
+
+def _first_lines(text: str) -> str:
+    lines = text.strip().splitlines()
+    return " / ".join(lines[:3]) + (" / ..." if len(lines) > 3 else "") or "nothing was printed"

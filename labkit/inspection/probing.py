@@ -18,15 +18,22 @@ MARGIN_S = 10.0
 
 
 def wait_until_served(
-    machines: collect.Machines, nodes: Iterable[str], service: str, *, timeout_s: float
+    machines: collect.Machines,
+    nodes: Iterable[str],
+    service: str,
+    *,
+    timeout_s: float,
+    parts: Sequence[str] = (),
 ) -> None:
     """Return when kube-proxy on each of `nodes` serves `service` (`namespace/name`).
+
+    Its rules have to contain each of `parts`, such as `--dport 30062`.
 
     Raises TimedOut that names the nodes where it does not. Waits on the nodes themselves, for the
     kernel's own word that rules have changed.
     """
     text = importlib.resources.files("labkit.inspection").joinpath("await_rules.py").read_text()
-    argv = ("/usr/bin/python3", "-I", "-S", "-c", text, service, f"{timeout_s:g}")
+    argv = ("/usr/bin/python3", "-I", "-S", "-c", text, service, f"{timeout_s:g}", *parts)
     ended = machines.map(
         nodes, lambda node: node.run(argv, check=False, timeout_s=timeout_s + MARGIN_S)
     )

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 Look = tuple[str, str, str]
 
 
-def check(lab: Lab, one: grammar.Check) -> Checked:
-    """Look once, or until `within` seconds have passed."""
-    deadline = time.monotonic() + one.within
+def check(lab: Lab, one: grammar.Check, *, wait: bool = True) -> Checked:
+    """Look once, or (with `wait`) until `within` seconds have passed."""
+    deadline = time.monotonic() + (one.within if wait else 0.0)
     try:
         seen = look(lab, one)
         while seen[1] and (left := deadline - time.monotonic()) > 0:
@@ -42,7 +42,17 @@ def check(lab: Lab, one: grammar.Check) -> Checked:
 
 
 def look(lab: Lab, one: grammar.Check) -> Look:
-    """One look at the lab. Raises what the lab raises."""
+    """One look at the lab. What a task has to make first is not there yet: that is a finding.
+
+    Raises what the lab raises when it does not answer.
+    """
+    try:
+        return _look(lab, one)
+    except (errors.NotFound, errors.NothingMatched) as error:
+        return one.nudge, str(error), error.hint or "labkit get services, labkit get pods"
+
+
+def _look(lab: Lab, one: grammar.Check) -> Look:
     match one:
         case grammar.ObjectCheck():
             return _object(lab, one)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from labkit import errors
 from labkit.display import document, shown
+from labkit.inspection import probing
 from labkit.inspection.predict import asking
 from labkit.lab import api
 from labkit.lessons import catalogue, checkpoint, checks, grammar, progress, results, stash, truths
@@ -84,11 +85,14 @@ class Lesson(shown.Shown):
         answer = prediction.answer if prediction else ""
         return results.Grade(asked.text, answer, truth, asked.why)
 
-    def check(self, only: str = "") -> results.CheckReport:
-        """Look at the live lab: all checks, or one. What passes is remembered."""
+    def check(self, only: str = "", *, wait: bool = True) -> results.CheckReport:
+        """Look at the live lab: all checks, or one. What passes is remembered.
+
+        Without `wait`, a check that needs its time to pass is looked at only once.
+        """
         wanted = [self._check(only)] if only else self.file.checks
         report = results.CheckReport(
-            self.name, tuple(checks.check(self.lab, one) for one in wanted)
+            self.name, tuple(checks.check(self.lab, one, wait=wait) for one in wanted)
         )
         passed = [one.id for one in report.checks if one.state == "pass"]
         with progress.changing() as kept:
@@ -100,7 +104,7 @@ class Lesson(shown.Shown):
 
     def hint(self, only: str = "") -> results.Hint:
         """The next step of the ladder for the first check that does not pass yet."""
-        report = self.check(only)
+        report = self.check(only, wait=False)
         missing = next((one for one in report.checks if one.state != "pass"), None)
         if missing is None:
             return results.Hint(self.name, "", 0, "Every check passes.")
@@ -208,9 +212,8 @@ def bring_to_checkpoint(lab: Lab, name: str, file: grammar.LessonFile) -> result
 def settle(lab: Lab, objects: tuple[resources.Object, ...]) -> None:
     """Return when these pods are ready, and these Services answer on every node.
 
-    That rules are there is not enough: they may still be those of a Service that had this name
-    before, and no rule tells which endpoints a proxy knows. A real request tells both. Raises
-    TimedOut.
+    Rules alone are not enough: none tells which endpoints a proxy knows. A real request does.
+    Raises TimedOut.
     """
     if pods := checkpoint.pods_of(objects):
         lab.api.wait_for(
@@ -220,6 +223,12 @@ def settle(lab: Lab, objects: tuple[resources.Object, ...]) -> None:
             namespace=checkpoint.NAMESPACE,
             timeout_s=TIMEOUT_S,
         )
+    nodes = [node.name for node in lab.spec.cluster]
+    for obj in objects:
+        if obj["kind"] == "Service":
+            name = f"{checkpoint.NAMESPACE}/{obj['metadata']['name']}"
+            parts = _rule_parts(lab.get("services", obj["metadata"]["name"]).objects[0])
+            probing.wait_until_served(lab.pool, nodes, name, timeout_s=TIMEOUT_S, parts=parts)
     deadline = time.monotonic() + TIMEOUT_S
     for request in _requests(lab, objects):
         while not (sent := lab.probe(request)).ok:
@@ -229,6 +238,13 @@ def settle(lab: Lab, objects: tuple[resources.Object, ...]) -> None:
                     f"{request.service} does not answer {request.sender}: {told}",
                     hint=f"labkit inspect {request.service}",
                 )
+
+
+def _rule_parts(service: resources.Object) -> list[str]:
+    """What the rules of this very Service say, and no other's."""
+    ports = service["spec"]["ports"]
+    numbers = [port[key] for port in ports for key in ("port", "nodePort") if port.get(key)]
+    return [f"-d {service['spec']['clusterIP']}/32", *(f"--dport {number}" for number in numbers)]
 
 
 def _requests(lab: Lab, objects: Sequence[resources.Object]) -> Iterator[asking.Request]:
@@ -242,9 +258,9 @@ def _requests(lab: Lab, objects: Sequence[resources.Object]) -> Iterator[asking.
         if not selector or not any(selector.items() <= each for each in labels):
             continue
         ways = ("cluster-ip", "node-port") if spec.get("type") == "NodePort" else ("cluster-ip",)
+        name = obj["metadata"]["name"]
         for node in lab.spec.cluster:
             for via in ways:
-                name = obj["metadata"]["name"]
                 yield asking.Request(name, sender=f"node/{node.name}", via=via)
 
 

@@ -37,9 +37,14 @@ def pod_node(seen: Any) -> str:
 
 
 def client_seen(seen: Any) -> str:
-    """Whom the pod took for its client: a machine, a pod, or an address nobody here has."""
+    """Whom the pod took for its client: a machine, a pod, or an address nobody here has.
+
+    A machine asks its own pods from the address of its bridge; it is the same machine.
+    """
     answered = _probe(seen).answered
-    return (answered[0].seen_as or answered[0].seen_address) if answered else "none"
+    if not answered:
+        return "none"
+    return (answered[0].seen_as or answered[0].seen_address).partition("'s ")[0]
 
 
 def answered(seen: Any) -> str:

@@ -67,6 +67,7 @@ def test_every_lesson_of_the_package_is_sound(entry: catalogue.Entry) -> None:
         assert question.truth in truths.TRUTHS
         assert len({value for value, _ in question.answers}) == len(question.answers) >= 2
     assert len({one.id for one in lesson.checks}) == len(lesson.checks)
+    assert all(one.within <= 5 for one in lesson.checks)
     assert not lesson.checks or lesson.solution != grammar.Solution()
 
 

@@ -14,6 +14,8 @@ set -eu
 NOT_POSSIBLE=5
 home=$(cd "$(dirname "$0")/.." && pwd)
 extras=${LABKIT_EXTRAS:-}
+# JupyterLab is large, and only the lessons need it.
+if [ "${1:-}" = lab ] && [ -z "$extras" ]; then extras=notebook; fi
 
 say() { printf '%s\n' "$*" >&2; }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,7 +13,10 @@ from labkit import errors
 from labkit.cli import options, output, progress, session
 
 #: Settings for a lesson: no question about news, nothing fetched from outside.
-_QUIET = ("--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",)
+_QUIET = (
+    "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    "--LabApp.news_url=None",
+)
 
 
 @click.command()
@@ -54,7 +56,7 @@ def command(current: session.Session, folder: Path | None, port: int | None, bro
         name = lab.spec.name
     output.note(repr(workspace.copy_notebooks(target)))
     argv = jupyter_argv(target, port=port, browser=browser)
-    return subprocess.run(argv, env={**os.environ, "LABKIT_NAME": name}, check=False).returncode
+    return current.world.become(["env", f"LABKIT_NAME={name}", *argv])  # for `labkit.open()`
 
 
 def jupyter_argv(folder: Path, *, port: int | None, browser: bool) -> list[str]:

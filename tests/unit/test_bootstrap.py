@@ -162,3 +162,14 @@ def test_a_clone_of_somebody_else_leaves_it_alone(machine: Machine) -> None:
     finally:
         machine.clone.chmod(0o755)
     assert (machine.clone.parent / ".local/share/labkit/venv/labkit.stamp").exists()
+
+
+def test_the_lessons_bring_jupyterlab_along_and_other_verbs_do_not(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    machine.add("python3", PYTHON)
+    machine.run("up")
+    machine.run("lab")
+    machine.run("lab")
+    machine.run("up")
+    installed = [line for line in machine.ran if line.startswith("pip")]
+    assert [line.endswith("[notebook]") for line in installed] == [False, True]

@@ -10,6 +10,7 @@ import pytest
 
 from labkit import errors, labfile, paths
 from labkit.cli import app, failures
+from labkit.lessons import catalogue
 from labkit.model import example, portals, spec
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
@@ -50,6 +51,12 @@ def test_the_lab_file_shown_is_all_defaults(tmp_path: Path) -> None:
     path = tmp_path / paths.LAB_FILE
     path.write_text(README.partition("```toml\n")[2].partition("```")[0])
     assert labfile.load(path) == spec.plan(proxy=spec.ProxySpec(flags={"udp-timeout": "250ms"}))
+
+
+@pytest.mark.parametrize("entry", catalogue.entries(), ids=lambda entry: entry.name)
+def test_every_lesson_is_in_the_table(entry: catalogue.Entry) -> None:
+    lesson = entry.read()
+    assert f"| `{entry.number}` | {lesson.title} | {lesson.minutes} min |" in README
 
 
 def test_machines_and_example_are_the_real_ones() -> None:

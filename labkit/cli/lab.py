@@ -12,11 +12,8 @@ import click
 from labkit import errors
 from labkit.cli import options, output, progress, session
 
-#: Settings for a lesson: no question about news, nothing fetched from outside.
-_QUIET = (
-    "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-    "--LabApp.news_url=None",
-)
+#: No question about news, no look for updates: a room may have no internet.
+_SETTINGS = Path(__file__).parents[1] / "lessons" / "jupyterlab.json"
 
 
 @click.command()
@@ -67,7 +64,7 @@ def jupyter_argv(folder: Path, *, port: int | None, browser: bool) -> list[str]:
         f"--ServerApp.root_dir={folder}",
         f"--LabApp.default_url=/lab/tree/{first}",
         f"--port={port or 0}",
-        *_QUIET,
+        f"--config={_SETTINGS}",
         *([] if browser else ["--no-browser"]),
         *(["--allow-root"] if os.geteuid() == 0 else []),
     ]  # fmt: skip

@@ -13,7 +13,7 @@ from labkit import errors
 from labkit.cli import options, output, progress, session
 
 #: No question about news, no look for updates: a room may have no internet.
-_SETTINGS = Path(__file__).parents[1] / "lessons" / "jupyterlab.json"
+_SETTINGS = Path(__file__).parents[1] / "lessons" / "jupyter"
 
 
 @click.command()
@@ -53,7 +53,10 @@ def command(current: session.Session, folder: Path | None, port: int | None, bro
         name = lab.spec.name
     output.note(repr(workspace.copy_notebooks(target)))
     argv = jupyter_argv(target, port=port, browser=browser)
-    return current.world.become(["env", f"LABKIT_NAME={name}", *argv])  # for `labkit.open()`
+    own = os.environ.get("JUPYTER_CONFIG_PATH")
+    settings = os.pathsep.join([str(_SETTINGS), *([own] if own else [])])
+    variables = [f"LABKIT_NAME={name}", f"JUPYTER_CONFIG_PATH={settings}"]
+    return current.world.become(["env", *variables, *argv])
 
 
 def jupyter_argv(folder: Path, *, port: int | None, browser: bool) -> list[str]:
@@ -64,7 +67,6 @@ def jupyter_argv(folder: Path, *, port: int | None, browser: bool) -> list[str]:
         f"--ServerApp.root_dir={folder}",
         f"--LabApp.default_url=/lab/tree/{first}",
         f"--port={port or 0}",
-        f"--config={_SETTINGS}",
         *([] if browser else ["--no-browser"]),
         *(["--allow-root"] if os.geteuid() == 0 else []),
     ]  # fmt: skip

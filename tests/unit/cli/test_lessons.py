@@ -54,7 +54,10 @@ def test_lab_brings_it_up_copies_the_notebooks_and_becomes_jupyterlab(
     assert done.exit_code == 7  # what JupyterLab ended with
     assert "copied 00-the-lab.ipynb" in done.stderr
     argv = world.became
-    assert argv[:4] == ["env", "LABKIT_NAME=lab", sys.executable, "-m"]
+    assert argv[:2] == ["env", "LABKIT_NAME=lab"]
+    assert argv[3:6] == [sys.executable, "-m", "jupyterlab"]
+    settings = Path(argv[2].removeprefix("JUPYTER_CONFIG_PATH=")) / "labconfig" / "page_config.json"
+    assert "announcements" in settings.read_text()
     assert f"--ServerApp.root_dir={tmp_path / 'mine'}" in argv
     assert "--LabApp.default_url=/lab/tree/00-the-lab.ipynb" in argv
     assert {"--port=8899", "--no-browser"} <= set(argv)

@@ -46,9 +46,12 @@ def server(browser_home: Path, lab: labkit.Lab) -> Iterator[jupyter.Jupyter]:
         yield made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[playwright.Browser]:
-    """Debian's Chromium; Playwright's own cannot be had everywhere."""
+    """Debian's Chromium; Playwright's own cannot be had everywhere.
+
+    While Playwright runs, so does its event loop: no test elsewhere could start one of its own.
+    """
     program = os.environ.get("CHROMIUM", "/usr/bin/chromium")
     flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
     with playwright.sync_playwright() as driver:

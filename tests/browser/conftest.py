@@ -14,6 +14,7 @@ from playwright import sync_api as playwright
 import labkit
 from tests.browser import jupyter
 
+LAB = "browser"
 #: A kernel's first answer takes seconds when the machine is loaded.
 WAITS_MS = 30_000
 
@@ -26,13 +27,14 @@ def browser_home() -> Iterator[Path]:
         for name in ("STATE_HOME", "RUNTIME_DIR"):
             (folder / name).mkdir(mode=0o700)
             patch.setenv(f"XDG_{name}", str(folder / name))
+        patch.setenv("LABKIT_NAME", LAB)  # for a lesson, which opens the lab itself
         yield folder
     shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")
 def lab(browser_home: Path) -> Iterator[labkit.Lab]:
-    with labkit.open("browser") as made:
+    with labkit.open(LAB) as made:
         made.up()
         yield made
         made.down(purge=True)

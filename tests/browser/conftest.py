@@ -19,7 +19,7 @@ LAB = "browser"
 WAITS_MS = 30_000
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser_home() -> Iterator[Path]:
     """Labs and notebooks of the browser's tests. Its path is short, as a socket's has to be."""
     folder = Path(tempfile.mkdtemp(prefix="lk"))
@@ -32,7 +32,7 @@ def browser_home() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def lab(browser_home: Path) -> Iterator[labkit.Lab]:
     with labkit.open(LAB) as made:
         made.up()
@@ -40,7 +40,7 @@ def lab(browser_home: Path) -> Iterator[labkit.Lab]:
         made.down(purge=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(browser_home: Path, lab: labkit.Lab) -> Iterator[jupyter.Jupyter]:
     folder = browser_home / "notebooks"
     folder.mkdir()

@@ -14,7 +14,7 @@ import labkit
 LAB = "notebooks"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def home() -> Iterator[Path]:
     """Where the lab and the learner's progress are. Its path is short, as a socket's has to be."""
     folder = Path(tempfile.mkdtemp(prefix="lk"))
@@ -28,7 +28,7 @@ def home() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def lab(home: Path) -> Iterator[labkit.Lab]:
     with labkit.open() as made:
         made.up()

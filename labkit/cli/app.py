@@ -22,6 +22,7 @@ VERBS = {
     "Lessons": {
         "lab": "Open the lessons in JupyterLab, on a lab that runs.",
         "lessons": "Start, check and solve lessons; show how far you have come.",
+        "fault": "Break the lab on purpose, find out how, and make it whole again.",
     },
     "The lab": {
         "up": "Bring the lab up, or mend what differs.",

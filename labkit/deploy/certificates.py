@@ -50,9 +50,12 @@ def make_server(
     return _issue(authority, subject, ExtendedKeyUsageOID.SERVER_AUTH, known_as)
 
 
-def make_client(authority: Pair, subject: str) -> Pair:
-    """A certificate with which `subject` proves who it is, signed by `authority`."""
-    return _issue(authority, subject, ExtendedKeyUsageOID.CLIENT_AUTH)
+def make_client(authority: Pair, subject: str, *, valid: datetime.timedelta = _VALID) -> Pair:
+    """A certificate with which `subject` proves who it is, signed by `authority`.
+
+    It is `valid` for so long from yesterday on: less than a day, and it has expired.
+    """
+    return _issue(authority, subject, ExtendedKeyUsageOID.CLIENT_AUTH, valid=valid)
 
 
 def _issue(
@@ -60,6 +63,7 @@ def _issue(
     subject: str,
     usage: x509.ObjectIdentifier,
     *known_as: x509.SubjectAlternativeName,
+    valid: datetime.timedelta = _VALID,
 ) -> Pair:
     """Sign a new key for one usage: what a server holds does not make it a client."""
     issuer = x509.load_pem_x509_certificate(authority[0].encode())
@@ -68,7 +72,7 @@ def _issue(
     key = ec.generate_private_key(ec.SECP256R1())
     issued_by = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
     builder = (
-        _begin(_name(subject), issuer.subject, key)
+        _begin(_name(subject), issuer.subject, key, valid)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         .add_extension(issued_by, critical=False)
@@ -79,7 +83,10 @@ def _issue(
 
 
 def _begin(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    valid: datetime.timedelta = _VALID,
 ) -> x509.CertificateBuilder:
     begin = datetime.datetime.now(datetime.UTC) - _EARLIER
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
@@ -90,7 +97,7 @@ def _begin(
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(begin)
-        .not_valid_after(begin + _VALID)
+        .not_valid_after(begin + valid)
         .add_extension(identifier, critical=False)
     )
 

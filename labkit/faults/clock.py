@@ -44,7 +44,8 @@ FAULTS = (
         title="kube-proxy's certificate has expired: the API server does not talk to it",
         symptom="Whoever asks by this node is refused at once; other nodes answer.",
         cause="Nobody renewed it, or a clock is wrong. kube-proxy runs, but learns of no Service, "
-        "and so opens no port for the rules that stand. Its log says `certificate`.",
+        "and so opens no port for the rules that stand. Its log says that the API server hung up; "
+        "`openssl x509 -noout -dates` tells how long the certificate in its kubeconfig holds.",
         plan=_certificate_expired,
         redraws=("ports",),
     ),

@@ -16,6 +16,8 @@ Layer = Literal["objects", "rules", "proxy", "network", "clock"]
 LAYERS: tuple[Layer, ...] = ("objects", "rules", "proxy", "network", "clock")
 #: The name of no machine: the node of a fault that is in the API's objects.
 CLUSTER = "cluster"
+#: More characters than this nobody types: programs, certificates.
+_TYPED = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +33,10 @@ class Step:
 
     @property
     def line(self) -> str:
-        """As one would type it, on the learner's own machine."""
+        """As one would type it, on the learner's own machine; what is long is only named."""
         if self.on:
-            fed = f"printf %s {shlex.quote(self.stdin)} | " if self.stdin else ""
-            return fed + commands.Command(self.argv, node=self.on).line
+            fed = f"printf %s {shlex.quote(_short(self.stdin))} | " if self.stdin else ""
+            return fed + commands.Command(tuple(map(_short, self.argv)), node=self.on).line
         verb, kind, *name = self.argv
         if verb == "patch":
             return shlex.join(
@@ -43,6 +45,13 @@ class Step:
         if verb == "create":
             return f"printf %s {shlex.quote(self.stdin)} | labkit apply -f -"
         return shlex.join(("labkit", "delete", kind, *name))
+
+
+def _short(text: str) -> str:
+    """The first line of a text that is longer than a person would type, such as a program."""
+    return (
+        text if len(text) <= _TYPED else f"{text[:_TYPED].splitlines()[0]} ... ({len(text)} long)"
+    )
 
 
 def shell(on: str, text: str, *words: str, stdin: str = "") -> Step:

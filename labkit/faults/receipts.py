@@ -59,8 +59,7 @@ class Receipt(shown.Shown):
     def _heading(self) -> str:
         if not self.is_told:
             return "A hidden fault is in the lab"
-        where = "in the objects of the API" if self.node == CLUSTER else f"on {self.node}"
-        return f"Fault {self.fault} {where}"
+        return f"Fault {self.fault} {where(self.node)}"
 
     def _blocks(self) -> Iterator[Block]:
         if self.is_told:
@@ -89,17 +88,21 @@ class Receipt(shown.Shown):
         }
 
 
+def where(node: str) -> str:
+    return "in the objects of the API" if node == CLUSTER else f"on {node}"
+
+
 def now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
-def path(where: paths.LabPaths) -> Path:
-    return where.state / "fault.json"
+def path(lab: paths.LabPaths) -> Path:
+    return lab.state / "fault.json"
 
 
-def load(where: paths.LabPaths) -> Receipt | None:
+def load(lab: paths.LabPaths) -> Receipt | None:
     """The last fault, active or cleared. Raises ConfigError for a file that somebody has spoilt."""
-    file = path(where)
+    file = path(lab)
     try:
         return msgspec.json.decode(file.read_bytes(), type=Receipt)
     except FileNotFoundError:
@@ -111,18 +114,18 @@ def load(where: paths.LabPaths) -> Receipt | None:
         ) from error
 
 
-def active(where: paths.LabPaths) -> Receipt | None:
+def active(lab: paths.LabPaths) -> Receipt | None:
     """The fault that the lab has now."""
-    found = load(where)
+    found = load(lab)
     return found if found and found.is_active else None
 
 
-def keep(where: paths.LabPaths, receipt: Receipt, **changes: Any) -> Receipt:
+def keep(lab: paths.LabPaths, receipt: Receipt, **changes: Any) -> Receipt:
     """Write it, whole or not at all; return it with the changes."""
     kept = replace(receipt, **changes)
-    paths.ensure_file(path(where), msgspec.json.encode(kept).decode(), 0o600)
+    paths.ensure_file(path(lab), msgspec.json.encode(kept).decode(), 0o600)
     return kept
 
 
-def forget(where: paths.LabPaths) -> None:
-    path(where).unlink(missing_ok=True)
+def forget(lab: paths.LabPaths) -> None:
+    path(lab).unlink(missing_ok=True)

@@ -65,7 +65,7 @@ class Cleared(shown.Shown):
 
     def _blocks(self) -> Iterator[Block]:
         known = catalogue.find(self.fault)
-        yield Text(f"It was on {self.node}: {known.title}.")
+        yield Text(f"It was {receipts.where(self.node)}: {known.title}.")
         yield Text(known.cause)
         yield Section("What was done", (Code(self.did),))
         for words in self.unanswered:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from labkit import errors
+from labkit import errors, faults
 from labkit.inspection.predict import asking
 from labkit.lab import objects
 from labkit.lessons import checkpoint, grammar
@@ -68,6 +68,9 @@ def _look(lab: Lab, one: grammar.Check) -> Look:
             matches = bool(re.search(one.prints, said.stdout, re.MULTILINE))
             found = "" if matches == one.wanted else _first_lines(said.stdout or said.stderr)
             return one.means, found, said.line
+        case grammar.FaultCheck():
+            wanted = "the hidden fault rightly named (node, layer, cause), and mended"
+            return wanted, faults.why_unsolved(lab), "labkit fault"
 
 
 def plan_difference(obj: Mapping[str, Any], holds: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ why = "What a process sends passes OUTPUT, and ..."
 
 [[check]]
 id = "service"
-kind = "object"                    # or absent, endpoints, request, node
+kind = "object"                    # or absent, endpoints, request, node, fault
 ...                                # what that kind asks for: see labkit.lessons.checks
 nudge = "Read the Service once more."
 near = "`labkit kubectl edit service app1`, then change `targetPort`."
@@ -103,12 +103,20 @@ class NodeCheck(_Check, frozen=True, tag="node", kw_only=True):
     means: Words
 
 
-Check = ObjectCheck | AbsentCheck | EndpointsCheck | RequestCheck | NodeCheck
+class FaultCheck(_Check, frozen=True, tag="fault", kw_only=True):
+    """The lab's hidden fault has been rightly named, and requests are answered again."""
+
+
+Check = ObjectCheck | AbsentCheck | EndpointsCheck | RequestCheck | NodeCheck | FaultCheck
 
 
 class Solution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Steps that do a lesson's task: deletions first, then objects, then programs."""
+    """Steps that do a lesson's task: deletions first, then objects, then programs.
 
+    With `fault`, the hidden fault is named and undone.
+    """
+
+    fault: bool = False
     objects: str = ""
     delete: tuple[str, ...] = ()
     run: tuple[tuple[str, ...], ...] = ()

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from labkit import errors
+from labkit import errors, faults
 from labkit.display import document, shown
 from labkit.inspection import probing
 from labkit.inspection.predict import asking
@@ -129,7 +129,7 @@ class Lesson(shown.Shown):
     def solve(self) -> results.Done:
         """Do the lesson's task, in the way that the last hint shows."""
         solution = self.file.solution
-        did = []
+        did = self._solve_fault() if solution.fault else []
         for path in solution.delete:
             kind, _, name = path.partition("/")
             if checks.look(self.lab, grammar.AbsentCheck(id="-", nudge="-", object=path))[1]:
@@ -144,6 +144,33 @@ class Lesson(shown.Shown):
             said = self.lab.exec(target, argv)
             did.append(said.line)
         return results.Done(f"Lesson {self.name}, solved", tuple(did))
+
+    def fault(
+        self, name: str, *, node: str | None = None, seed: int | None = None
+    ) -> faults.Receipt:
+        """Break the lab in this way, or with `random` in one that is not told.
+
+        What was broken before is mended first: a cell may run twice.
+        """
+        faults.clear(self.lab)
+        if name == "random":
+            return faults.random(self.lab, seed=seed)
+        return faults.inject(self.lab, name, node=node)
+
+    def diagnose(
+        self, *, node: str | None = None, layer: str | None = None, cause: str | None = None
+    ) -> faults.Grade:
+        """Grade what you think the fault is, and whether requests are answered again."""
+        return faults.diagnose(self.lab, node=node, layer=layer, cause=cause)
+
+    def clear(self) -> faults.Cleared:
+        """Undo the fault, say what it was, and prove that all is as before."""
+        return faults.clear(self.lab)
+
+    def _solve_fault(self) -> list[str]:
+        if faults.listing(self.lab).active is None:
+            faults.random(self.lab, seed=0)
+        return [f"named and undid the fault {faults.reveal(self.lab).fault}"]
 
     def reset(self) -> results.Done:
         """Back to the lesson's start, and forget its predictions, checks and hints."""
@@ -190,7 +217,11 @@ def attach(name: str, lab: Lab) -> Lesson:
 
 
 def bring_to_checkpoint(lab: Lab, name: str, file: grammar.LessonFile) -> results.Done:
-    """Make the namespace default what the lesson begins with. About a second; none if it is."""
+    """Make the namespace default what the lesson begins with. About a second; none if it is.
+
+    What somebody broke on purpose is mended first.
+    """
+    mended = faults.end(lab)
     want = checkpoint.wanted(file.checkpoint, file.objects, name)
     have = [
         {"apiVersion": kind.api_version, "kind": kind.kind, **obj}
@@ -206,7 +237,7 @@ def bring_to_checkpoint(lab: Lab, name: str, file: grammar.LessonFile) -> result
         settle(lab, want)
     kept = [f"put your own {resources.name_of(obj)} aside" for obj in plan.stash]
     gone = [f"removed {obj['kind']} {obj['metadata']['name']}" for obj in plan.delete]
-    return results.Done(f"Lesson {name}, at its start", (*kept, *gone, *applied))
+    return results.Done(f"Lesson {name}, at its start", (*mended, *kept, *gone, *applied))
 
 
 def settle(lab: Lab, objects: tuple[resources.Object, ...]) -> None:
@@ -296,7 +327,8 @@ def _standing(entry: catalogue.Entry, mine: progress.LessonProgress) -> results.
 
 def solution_lines(solution: grammar.Solution) -> list[str]:
     """The solution as one would type it."""
-    lines = [f"labkit delete {path.replace('/', ' ')}" for path in solution.delete]
+    lines = ["labkit fault clear"] if solution.fault else []
+    lines += [f"labkit delete {path.replace('/', ' ')}" for path in solution.delete]
     if solution.objects.strip():
         lines += ["labkit apply -f - <<EOF", *solution.objects.strip().splitlines(), "EOF"]
     return lines + [f"labkit exec {on} -- {shlex.join(argv)}" for on, *argv in solution.run]

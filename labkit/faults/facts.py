@@ -60,13 +60,17 @@ class Facts:
         return f"http://{self.cluster_ip}:{self.port['port']}/"
 
     @property
-    def node_url(self) -> str:
-        """Raises UsageError for a Service without a nodePort."""
+    def node_port(self) -> int:
+        """Raises UsageError for a Service without one."""
         if not self.port.get("nodePort"):
             raise errors.UsageError(
                 f"{example.NAME} has no nodePort", hint="`labkit up` applies the example"
             )
-        return f"http://{self.node.address}:{self.port['nodePort']}/"
+        return int(self.port["nodePort"])
+
+    @property
+    def node_url(self) -> str:
+        return f"http://{self.node.address}:{self.node_port}/"
 
     @property
     def outside(self) -> str:
@@ -91,6 +95,12 @@ class Facts:
         far = [pod for pod in self.pods if pod.node != self.node.name]
         self._pod(far, "anywhere but on")
         return tuple(far)
+
+    @property
+    def all_pods(self) -> tuple[PodFact, ...]:
+        """Raises UsageError where there is none."""
+        self._pod([*self.pods], "anywhere, such as on")
+        return self.pods
 
     def _pod(self, found: list[PodFact], where: str) -> PodFact:
         if not found:

@@ -40,10 +40,10 @@ def _ip(node: str, *words: str) -> Step:
 def _blackhole(f: facts.Facts) -> Change:
     node = f.node.name
     return Change(
-        do=tuple(_ip(node, "route", "replace", "blackhole", f"{p.address}/32") for p in f.pods),
+        do=tuple(_ip(node, "route", "replace", "blackhole", f"{p.address}/32") for p in f.all_pods),
         undo=tuple(
             shell(node, f"ip route del blackhole {p.address}/32 2>/dev/null || true")
-            for p in f.pods
+            for p in f.all_pods
         ),
         asks=(from_outside(f), from_host(f)),
     )

@@ -45,24 +45,23 @@ def _lost_label(f: facts.Facts) -> Change:
     return Change(
         do=tuple(
             patch(resources.PODS, pod.name, {"metadata": {"labels": dict.fromkeys(selector)}})
-            for pod in f.pods
+            for pod in f.all_pods
         ),
         undo=tuple(
             patch(resources.PODS, pod.name, {"metadata": {"labels": pod.obj["metadata"]["labels"]}})
-            for pod in f.pods
+            for pod in f.all_pods
         ),
         asks=_asks(f),
     )
 
 
 def _pod_not_ready(f: facts.Facts) -> Change:
-    assert f.own_pod
-    as_they_were = [as_written(pod.obj) for pod in f.pods]
+    as_they_were = [as_written(pod.obj) for pod in f.all_pods]
     unready = [copy.deepcopy(obj) for obj in as_they_were]
     for obj in unready:
         for container in obj["spec"]["containers"]:
             container["readinessProbe"] = {"tcpSocket": {"port": NOBODY}, "periodSeconds": 1}
-    away = tuple(delete(resources.PODS, pod.name) for pod in f.pods)
+    away = tuple(delete(resources.PODS, pod.name) for pod in f.all_pods)
     return Change(
         do=(*away, *map(create, unready)), undo=(*away, *map(create, as_they_were)), asks=_asks(f)
     )
@@ -71,7 +70,7 @@ def _pod_not_ready(f: facts.Facts) -> Change:
 def _node_port_taken(f: facts.Facts) -> Change:
     ports = f.service["spec"]["ports"]
     first, last = f.lab.node_ports
-    taken = ports[0]["nodePort"]
+    taken = f.node_port
     other = [{**ports[0], "nodePort": taken + 1 if taken < last else first}, *ports[1:]]
     thief = {
         "apiVersion": "v1",

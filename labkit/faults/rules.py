@@ -149,7 +149,7 @@ def _stale_mode(f: facts.Facts) -> Change:
 
 
 def _dead_redirect(f: facts.Facts) -> Change:
-    dial = f"-p tcp -m addrtype --dst-type LOCAL -m tcp --dport {f.port['nodePort']}"
+    dial = f"-p tcp -m addrtype --dst-type LOCAL -m tcp --dport {f.node_port}"
     rule = rules.Rule("PREROUTING", f"{dial} -j REDIRECT --to-ports {DEAD_PORT}")
     return _first(f, "nat", rule, from_outside(f))
 

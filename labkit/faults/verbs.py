@@ -88,7 +88,8 @@ def diagnose(
 ) -> results.Grade:
     """Grade what somebody thinks the fault is: its node, its layer, its name; and the repair.
 
-    `node` is `cluster` for a fault in the API's objects. What was left out counts as wrong.
+    `node` is `cluster` for a fault in the API's objects. What was left out counts as wrong. After
+    `clear` has told what it was, a right answer is not remembered any more.
     """
     receipt = _last(lab)
     _check_words(lab, node, layer, cause)
@@ -96,8 +97,8 @@ def diagnose(
     known = catalogue.find(receipt.fault)
     asks = acting.await_answers(lab, receipt.asks, 0)
     right = (node == receipt.node, layer == known.layer, cause == known.id)
-    if all(right):
-        receipt = receipts.keep(lab.paths, receipt, diagnosed=True)
+    if all(right) and receipt.is_active:
+        receipts.keep(lab.paths, receipt, diagnosed=True)
     return results.Grade(
         *right,
         repaired=not asks,
@@ -106,19 +107,21 @@ def diagnose(
     )
 
 
-def reveal(lab: Lab) -> results.Grade:
-    """Say what the fault is, and undo it, as one who knows would."""
+def reveal(lab: Lab) -> results.Cleared:
+    """Name the fault rightly, and undo it, as one who knows would."""
     receipt = _last(lab)
-    clear(lab)
     layer = catalogue.find(receipt.fault).layer
-    return diagnose(lab, node=receipt.node, layer=layer, cause=receipt.fault)
+    diagnose(lab, node=receipt.node, layer=layer, cause=receipt.fault)
+    return clear(lab)
 
 
 def why_unsolved(lab: Lab) -> str:
-    """What is missing until the last fault is rightly named and mended; nothing when it is."""
+    """What is missing until a hidden fault is rightly named and mended; nothing when it is."""
     receipt = receipts.load(lab.paths)
-    if receipt is None:
+    if receipt is None or not receipt.hidden:
         return "nobody has hidden a fault yet"
+    if not receipt.diagnosed and not receipt.is_active:
+        return "the last hidden fault was told, and not found"
     if not receipt.diagnosed:
         return "node, layer and cause have not all been named rightly"
     missing = acting.await_answers(lab, receipt.asks, 0)

@@ -21,6 +21,7 @@ import pytest
 from labkit import errors, faults, lab
 from labkit.faults import acting, look, receipts, verbs
 from labkit.inspection.predict import asking
+from labkit.lessons import lesson
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 
@@ -95,6 +96,25 @@ def test_a_hidden_fault_is_found_mended_by_hand_and_graded(whole: lab.Lab) -> No
     assert grade.ok, repr(grade)
     assert not faults.why_unsolved(whole)
     assert faults.clear(whole).ok
+    assert not faults.why_unsolved(whole)
+
+
+def test_a_fault_that_was_told_has_not_been_found(whole: lab.Lab) -> None:
+    assert "hidden" in faults.why_unsolved(whole)
+    faults.inject(whole, "lost-label", hidden=True)
+    assert faults.clear(whole).ok
+    assert faults.diagnose(whole, node="cluster", layer="objects", cause="lost-label").ok
+    assert "not found" in faults.why_unsolved(whole)
+
+
+def test_a_lesson_begins_on_a_whole_lab_whatever_was_broken(whole: lab.Lab) -> None:
+    faults.inject(whole, "proxy-dead", node="node1", hidden=True)
+    begun = lesson.start("02", whole)
+    assert any("undid the fault proxy-dead" in line for line in begun.began.lines)
+    assert receipts.load(whole.paths) is None
+    for node in whole.spec.cluster:
+        assert whole.probe(asking.Request("app1", sender=f"node/{node.name}")).ok
+    begun.restore()
 
 
 def test_another_process_lists_diagnoses_and_clears(whole: lab.Lab) -> None:

@@ -16,8 +16,8 @@ RULES = (
         "-j DNAT --to-destination 192.168.56.11:40200"
     ),
     (
-        '-A KUBE-NODEPORT-NON-LOCAL -p tcp -m comment --comment "default/app1" -m tcp --dport 40193 '
-        "-m state --state NEW -j ACCEPT"
+        '-A KUBE-NODEPORT-NON-LOCAL -p tcp -m comment --comment "default/app1" -m tcp '
+        "--dport 40193 -m state --state NEW -j ACCEPT"
     ),
 )
 

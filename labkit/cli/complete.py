@@ -27,6 +27,13 @@ def kinds(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list
     return _beginning((resource.plural for resource in resources.RESOURCES), incomplete)
 
 
+def faults(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """Every fault that can be injected."""
+    from labkit.faults import FAULTS
+
+    return _beginning(FAULTS, incomplete)
+
+
 def nodes(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     """Every machine of the lab."""
     return _asked(ctx, lambda lab: (node.name for node in lab.spec.nodes), incomplete)

@@ -17,9 +17,14 @@ _NOT_YET = 1
 @click.option("--node", shell_complete=complete.nodes, help="Which node; `cluster` in a diagnosis.")
 @click.option("--seed", type=int, help="The same number hides the same fault in the same lab.")
 @click.option("--layer", help="Of a diagnosis: objects, rules, proxy, network or clock.")
-@click.option("--cause", metavar="FAULT", help="Of a diagnosis: one of those that `list` shows.")
+@click.option(
+    "--cause",
+    metavar="FAULT",
+    shell_complete=complete.faults,
+    help="Of a diagnosis: one of those that `list` shows.",
+)
 @click.argument("action", type=click.Choice(ACTIONS), default="list")
-@click.argument("fault", required=False, metavar="[FAULT]")
+@click.argument("fault", required=False, metavar="[FAULT]", shell_complete=complete.faults)
 @click.pass_context
 def command(
     context: click.Context,

@@ -30,8 +30,9 @@ def user() -> Iterator[pwd.struct_passwd]:
             "nothing or inspect or killed_node or ssh or two_labs or down_keeps",
         ),
         ("project/tests/netns/test_full_disk.py", "-k", "program or hindrance"),
+        ("project/tests/netns/test_faults.py", "-k", "[missing-jump] or full] or certificate"),
     ],
-    ids=["the provider", "the whole path", "a full disk"],
+    ids=["the provider", "the whole path", "a full disk", "faults"],
 )
 def test_no_root_is_needed(user: pwd.struct_passwd, words: tuple[str, ...]) -> None:
     # Below the home that goes with the user: what an earlier user of this name left in /tmp is not

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from labkit import errors
-from labkit.lessons import catalogue, checks, grammar, truths
+from labkit.lessons import catalogue, checks, grammar, lesson, truths
 
 GOOD = """\
 title = "A lesson"
@@ -50,6 +50,13 @@ def test_what_is_wrong_is_named_with_its_place(tmp_path: Path, bad: str, said: s
     with pytest.raises(errors.ConfigError, match=said) as refused:
         grammar.read(write(tmp_path, bad))
     assert "03-x.toml" in str(refused.value)
+
+
+def test_a_lesson_may_ask_for_a_hidden_fault_to_be_found(tmp_path: Path) -> None:
+    asked = GOOD.replace('kind = "object"\nobject = "service/app1"\n', 'kind = "fault"\n')
+    file = grammar.read(write(tmp_path, asked + "[solution]\nfault = true\n"))
+    assert file.checks == (grammar.FaultCheck(id="service", nudge="look"),)
+    assert lesson.solution_lines(file.solution) == ["labkit fault clear"]
 
 
 def test_a_lesson_that_is_not_there_suggests_one(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The programs that speak to the kernel's rules: iptables-save, iptables-restore, conntrack.
+"""The programs that speak to the kernel's rules: iptables-save and iptables-restore.
 
 The only module of the agent that runs other programs. Reading takes one, changing one more, however
 many rules there are; and what nobody has changed since is not read again (`generation`).
@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from labkit import errors
-from labkit.agent import batch, generation
+from labkit.agent import batch, conntrack, generation
 from labkit.model import rules, ruletext
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ def run_program(argv: Sequence[str], stdin: str) -> Finished:
         )
     except FileNotFoundError as error:
         raise errors.CommandFailed(
-            argv, 127, "it is not installed", hint=f"apt-get install {_package(argv[0])}"
+            argv, 127, "it is not installed", hint="apt-get install iptables"
         ) from error
     except subprocess.TimeoutExpired as error:
         raise errors.CommandFailed(argv, 124, f"no end in {TIMEOUT_S} s") from error
@@ -117,27 +117,21 @@ class Kernel:
             self.restore(text)
         return bool(text)
 
-    def forget_udp_flows(self, address: str) -> None:
-        """Drop what connection tracking knows of UDP to a Service address that is gone (US-70).
+    def forget_udp_flows(self, portals: Mapping[conntrack.Address, int]) -> None:
+        """Let UDP clients of these portals meet the rules anew, if they are led elsewhere (US-70).
 
-        A client that keeps sending would else be turned to the old proxy port for ever. Not being
-        able to is no reason to stop: it is only told.
+        Not being able to is no reason to stop: it is only told.
         """
-        argv = ("conntrack", "-D", "--orig-dst", address, "-p", "udp")
         try:
-            done = self._run(argv, "")
-        except errors.CommandFailed as error:
-            log.warning("UDP clients of %s may need some seconds: %s", address, error)
+            count = conntrack.forget_udp_flows(portals)
+        except OSError as error:
+            log.warning("UDP clients may be led to former proxy ports for a while: %s", error)
             return
-        if done.exit_status and "0 flow entries have been deleted" not in done.stderr:
-            log.warning("%s", errors.CommandFailed(argv, done.exit_status, done.stderr))
+        if count:
+            log.info("forgot %d UDP flows that were led elsewhere", count)
 
     def _checked(self, argv: Sequence[str], stdin: str) -> Finished:
         done = self._run(argv, stdin)
         if done.exit_status:
             raise errors.CommandFailed(argv, done.exit_status, done.stderr)
         return done
-
-
-def _package(program: str) -> str:
-    return "conntrack" if program == "conntrack" else "iptables"

@@ -83,6 +83,7 @@ class LivePorts:
         self._addresses = addresses
         self._live: dict[proxying.ServicePortName, LivePort] = {}
         self._retired: list[LivePort] = []
+        self._turned: dict[tuple[str, int], int] = {}
 
     def __len__(self) -> int:
         return len(self._live)
@@ -96,16 +97,21 @@ class LivePorts:
         """Open, change and retire. Yields what could not be done: it is tried again next time."""
         changes = state.plan_changes({n: p.service_port for n, p in self._live.items()}, wanted)
         for name in changes.closed:
-            self._retired.append(self._live.pop(name))
+            self._retired.append(retired := self._live.pop(name))
+            self._turn(retired.service_port, 0)
         for service_port in changes.changed:
             entry = self._live[service_port.name]
+            self._turn(entry.service_port, 0)
+            self._turn(service_port, entry.proxy.port)
             entry.service_port = entry.proxy.service_port = service_port
             entry.balancer.set_affinity(service_port.affinity_timeout_s)
         for service_port in changes.opened:
             try:
-                self._live[service_port.name] = self._open(service_port, endpoints)
+                entry = self._live[service_port.name] = self._open(service_port, endpoints)
             except (OSError, ports.PortsExhausted) as error:
                 yield f"{service_port.name}: no proxy port: {error}"
+            else:
+                self._turn(service_port, entry.proxy.port)
 
     def settle(self, local: Set[proxying.IPAddress]) -> Iterator[str]:
         """Claim ports of the node, whose addresses are `local`, and plan the rules.
@@ -143,6 +149,19 @@ class LivePorts:
             self._allocator.release(entry.allocated)
         return retired
 
+    def take_turned(self, local: Iterable[proxying.IPAddress]) -> Mapping[tuple[str, int], int]:
+        """Where UDP clients are led differently since this was asked last, and to which proxy port.
+
+        0 is where nobody serves any more. A nodePort is at each of the `local` addresses.
+        """
+        turned, self._turned = self._turned, {}
+        node = [str(address) for address in local]
+        return {
+            (address, port): proxy_port
+            for (ip, port), proxy_port in turned.items()
+            for address in ([ip] if ip else node)
+        }
+
     def __iter__(self) -> Iterator[LivePort]:
         return iter(tuple(self._live.values()))
 
@@ -162,6 +181,10 @@ class LivePorts:
         for entry in (*self._live.values(), *self._retired):
             entry.proxy.close()
         self._claims.close()
+
+    def _turn(self, service_port: proxying.ServicePort, proxy_port: int) -> None:
+        if service_port.protocol == "UDP":
+            self._turned.update(dict.fromkeys(service_port.portals, proxy_port))
 
     def _open(self, service_port: proxying.ServicePort, endpoints: FindEndpoints) -> LivePort:
         rotation = balancer.Balancer()

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from typing import Protocol
 
 from labkit import errors
@@ -36,7 +36,7 @@ class Rulekeeper(Protocol):
 
     def is_flushed(self) -> bool: ...
 
-    def forget_udp_flows(self, address: str) -> None: ...
+    def forget_udp_flows(self, portals: Mapping[tuple[str, int], int]) -> None: ...
 
 
 class Proxier:
@@ -62,6 +62,7 @@ class Proxier:
         self._services: state.Mirror[state.Services] = state.Mirror()
         self._endpoints: state.Mirror[state.Endpoints] = state.Mirror()
         self._said: frozenset[str] = frozenset()
+        self._local: Set[proxying.IPAddress] = frozenset()
         self._applying = False
         self._again = False
         self._look_again = False
@@ -152,7 +153,8 @@ class Proxier:
         self._sync_began = self._clock()
         self._in_sync = self._tally.service_changes_pending
         self._tally.endpoint_changes_pending = 0
-        self._say((*self._update(), *self._live.settle(self._read_local())))
+        self._local = self._read_local()
+        self._say((*self._update(), *self._live.settle(self._local)))
         self._live.expire_affinity()
         wanted = self._live.wanted_rules()
         self._applying = True
@@ -205,21 +207,11 @@ class Proxier:
         if outcome:
             log.info("the rules have changed; %d service ports are served", len(self._live))
         retired = self._live.close_retired()
-        self._forget_flows(retired)
+        if turned := self._live.take_turned(self._local):
+            self._loop.aside(lambda: self._kernel.forget_udp_flows(turned), lambda _: None)
         if self._again or any(entry.allocated for entry in retired):
             self._again = False
             self._request()
-
-    def _forget_flows(self, retired: Sequence[live.LivePort]) -> None:
-        ports = (entry.service_port for entry in retired)
-        addresses = {str(port.cluster_ip) for port in ports if port.protocol == "UDP"}
-        if addresses:
-            self._loop.aside(lambda: self._forget(sorted(addresses)), lambda _: None)
-
-    def _forget(self, addresses: Sequence[str]) -> None:
-        """Runs aside."""
-        for address in addresses:
-            self._kernel.forget_udp_flows(address)
 
     def _say(self, complaints: Sequence[str]) -> None:
         """Each once, not at every sync."""

@@ -62,6 +62,13 @@ class ServicePort:
     def sticky(self) -> bool:
         return self.affinity_timeout_s > 0
 
+    @property
+    def portals(self) -> tuple[tuple[str, int], ...]:
+        """Each address and port to ask at; "" stands for every address of the node."""
+        addresses = (self.cluster_ip, *self.external_ips, *self.ingress_ips)
+        asked = tuple((str(address), self.port) for address in addresses)
+        return (*asked, ("", self.node_port)) if self.node_port else asked
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:

@@ -363,6 +363,39 @@ def test_US_70_a_UDP_Service_that_is_deleted_leaves_no_flows() -> None:
 
 
 @isolated
+def test_S_23_a_UDP_client_is_led_to_who_serves_now() -> None:
+    """Each from one port all the time: who asked too early, and who asked the agent that died."""
+    node = Node()
+    run("ip", "address", "add", "10.244.1.7/32", "dev", "lo")
+    with contextlib.ExitStack() as stack:
+        port = stack.enter_context(fakes.udp_pod("10.244.1.7"))
+        portals = [("10.96.20.1", 80), (NODE_IP, 30053), ("127.0.0.1", 30053)]
+        clients = [stack.enter_context(fakes.udp_client(each)) for each in portals]
+        for client in clients:
+            with contextlib.suppress(ConnectionRefusedError):
+                client.send(b"too early")
+        node.api.put(service("dns", "10.96.20.1", "UDP", nodePort=30053))
+        node.api.put(endpoints("dns", port, "10.244.1.7"))
+        for _ in range(2):
+            with node.agent() as agent:
+                for client in clients:
+                    fakes.ask_until_answered(client, 10)
+                agent.kill()
+                agent.wait()
+        other = stack.enter_context(fakes.udp_client((NODE_IP, port)))
+        other.send(b"of nobody's Service")
+        with node.agent():
+            for client in clients:
+                fakes.ask_until_answered(client, 10)
+            node.api.remove(service("dns", "10.96.20.1", "UDP", nodePort=30053))
+            node.await_rules(lambda found: not comments(found))
+            deadline = time.monotonic() + 5
+            while "port=30053" in run("conntrack", "-L", "-p", "udp"):
+                assert time.monotonic() < deadline
+        assert f"dport={port}" in run("conntrack", "-L", "-p", "udp"), "this one is not ours"
+
+
+@isolated
 def test_random_batches_leave_the_kernel_as_planned() -> None:
     """What hypothesis checks against a model, here against iptables-restore itself."""
     import random

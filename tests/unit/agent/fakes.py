@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import http.server
 import json
+import os
 import queue
 import socket
 import threading
+import time
 import urllib.parse
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
@@ -37,7 +39,7 @@ class FakeKernel:
 
     def __init__(self) -> None:
         self.applied: list[dict[str, list[rules.Rule]]] = []
-        self.forgotten: list[str] = []
+        self.forgotten: list[Mapping[tuple[str, int], int]] = []
         self.failure: Exception | None = None
         self.flushed = False
 
@@ -52,8 +54,8 @@ class FakeKernel:
         self.applied.append({chain: list(found) for chain, found in wanted.items()})
         return len(self.applied) < 2 or self.applied[-1] != self.applied[-2]
 
-    def forget_udp_flows(self, address: str) -> None:
-        self.forgotten.append(address)
+    def forget_udp_flows(self, portals: Mapping[tuple[str, int], int]) -> None:
+        self.forgotten.append(portals)
 
     @property
     def comments(self) -> set[str]:
@@ -304,3 +306,45 @@ def echo_all(connection: socket.socket) -> None:
 
 def _key(obj: Object) -> str:
     return f"{obj['metadata'].get('namespace', 'default')}/{obj['metadata']['name']}"
+
+
+#: A datagram may be lost; then it is sent again.
+AGAIN_S = 0.2
+
+
+@contextlib.contextmanager
+def udp_pod(ip: str) -> Iterator[int]:
+    """Sends back what it gets, until the block ends. Gives its port."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind((ip, 0))
+
+        def serve() -> None:
+            while (received := sock.recvfrom(65535))[0]:
+                sock.sendto(*received)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield sock.getsockname()[1]
+        sock.sendto(b"", sock.getsockname())
+        thread.join()
+
+
+def udp_client(address: tuple[str, int]) -> socket.socket:
+    """Asks `address`, from one port all the time."""
+    asking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    asking.settimeout(AGAIN_S)
+    asking.connect(address)
+    return asking
+
+
+def ask_until_answered(asking: socket.socket, limit_s: float) -> None:
+    """Send a question of its own until its answer is there; late answers to others do not count."""
+    question = os.urandom(8)
+    deadline = time.monotonic() + limit_s
+    while True:
+        with contextlib.suppress(TimeoutError, ConnectionRefusedError):
+            asking.send(question)
+            while asking.recv(100) != question:
+                pass
+            return
+        assert time.monotonic() < deadline, "nobody answers by UDP"

@@ -199,9 +199,32 @@ def test_US_70_flows_to_a_deleted_UDP_Service_are_forgotten(world: World) -> Non
     world.services(service("dns", protocol="UDP"), service("web", "10.96.20.2"), whole=True)
     world.endpoints(whole=True)
     world.synced(1)
+    dns = next(each.port for each in world.open if each.service_port.protocol == "UDP")
+    world.running.until(lambda: world.kernel.forgotten == [{("10.96.20.1", 80): dns}])
     world.delete("dns")
     world.delete("web")
-    world.running.until(lambda: world.kernel.forgotten == ["10.96.20.1"])
+    world.running.until(lambda: world.kernel.forgotten[1:] == [{("10.96.20.1", 80): 0}])
+
+
+def test_S_23_flows_are_forgotten_where_a_Service_moves_to_and_from(world: World) -> None:
+    world.services(service("dns", protocol="UDP"), whole=True)
+    world.endpoints(whole=True)
+    world.synced(1)
+    dns = world.open[0].port
+    world.services(service("dns", "10.96.20.7", protocol="UDP"))
+    moved = {("10.96.20.1", 80): 0, ("10.96.20.7", 80): dns}
+    world.running.until(lambda: world.kernel.forgotten[1:] == [moved])
+
+
+def test_S_23_flows_are_forgotten_only_when_the_new_rules_are_there(world: World) -> None:
+    world.kernel.failure = errors.CommandFailed(["iptables-restore"], 1, "no")
+    world.services(service("dns", protocol="UDP"), whole=True)
+    world.endpoints(whole=True)
+    world.running.until(lambda: world.tally.restore_failures == 1)
+    assert not world.kernel.forgotten
+    world.kernel.failure = None
+    world.services(service("web", "10.96.20.2"))
+    world.running.until(lambda: [*world.kernel.forgotten[0]] == [("10.96.20.1", 80)])
 
 
 def test_US_44_what_cannot_be_proxied_is_told_once(

@@ -76,9 +76,15 @@ class Proxier:
         )
 
     def take_services(self, news: state.News[state.Services]) -> None:
-        """Hear of Services. Asks for a sync if that makes a difference."""
+        """Hear of Services. Asks for a sync if that makes a difference.
+
+        Endpoints may have come while their Service was away: the two watches have no common order.
+        Who is still served under that name hears of them now.
+        """
         was_ready = self._ready
         changed = self._services.take(news)
+        for key in changed:
+            self._set_endpoints(key)
         self._tally.service_changes += len(changed)
         self._tally.service_changes_pending += len(changed)
         if self._ready and (changed or not was_ready):

@@ -172,6 +172,28 @@ def test_S_12_a_Service_that_comes_back_has_its_endpoints_at_once(world: World) 
     assert len(world.open[-1].balancer.endpoints) == 1
 
 
+@pytest.mark.parametrize("ip", ["10.96.20.1", "10.96.20.7"])
+def test_S_12_endpoints_that_came_back_before_their_Service(world: World, ip: str) -> None:
+    """Two watches have no common order; all this may happen between two syncs."""
+    world.services(service("app1"), whole=True)
+    world.endpoints(endpoints("app1", "10.244.1.2"), whole=True)
+    world.synced(1)
+    key = ("default", "app1")
+    back = proxying.parse_endpoints(endpoints("app1", "10.244.1.3"))
+
+    def hear() -> None:
+        world.proxier.take_services(state.News({key: None}))
+        world.proxier.take_endpoints(state.News({key: None}))
+        world.proxier.take_endpoints(state.News({key: back}))
+        world.proxier.take_services(state.News({key: proxying.parse_service(service("app1", ip))}))
+
+    world.running.do(hear)
+    world.synced(2)
+    [proxy] = world.open
+    assert [str(each) for each in proxy.balancer.endpoints] == ["10.244.1.3:8080"]
+    assert proxy.told
+
+
 def test_a_changed_Service_keeps_its_socket(world: World) -> None:
     """kube-proxy closed it and opened another (US-38, US-42)."""
     world.services(service("app1"), whole=True)

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from labkit import errors
 from labkit.cli import options, output, session
 
-ACTIONS = ("list", "start", "check", "hint", "solve", "reset", "goto", "restore", "progress")
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from labkit.lab import Lab
+    from labkit.lessons import results
+
+ACTIONS = (
+    *("list", "start", "check", "hint", "solve", "reset", "goto", "restore", "progress"),
+    *("test", "new"),
+)
 _WITHOUT_A_LESSON = ("list", "progress", "restore")
 #: A check does not pass yet.
 _NOT_YET = 1
@@ -18,7 +28,9 @@ _NOT_YET = 1
 @click.command()
 @options.shared("table", "json", "yaml")
 @click.option(
-    "--folder", type=click.Path(path_type=Path, file_okay=False), help="The learner's notebooks."
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The learner's notebooks; for `test` and `new` the lessons.",
 )
 @click.argument("action", type=click.Choice(ACTIONS), default="list")
 @click.argument("lesson", required=False, metavar="[LESSON]")
@@ -35,7 +47,11 @@ def command(context: click.Context, action: str, lesson: str | None, folder: Pat
       labkit lessons reset 02         back to the start; with --folder also a fresh notebook
       labkit lessons restore          your own objects, which lessons had put aside
 
-    `goto` is `start`: any lesson can be begun at any time.
+    `goto` is `start`: any lesson can be begun at any time. For authors:
+
+    \b
+      labkit lessons new 12-my-lesson   a notebook and its TOML, to begin with
+      labkit lessons test 12            solve it and reset it, twice: do its checks mean something?
     """
     from labkit.lessons import lesson as lessons
     from labkit.lessons import workspace
@@ -45,7 +61,12 @@ def command(context: click.Context, action: str, lesson: str | None, folder: Pat
         _refuse(action, lesson)
         output.show(lessons.standings(), current.output)
         return
+    if action == "new":
+        output.show(_new(lesson, folder), current.output)
+        return
     with current.lab() as lab:
+        if action == "test":
+            context.exit(0 if _test(lesson, folder, lab, current.output) else _NOT_YET)
         if action == "restore":
             _refuse(action, lesson)
             output.show(lessons.restore(lab), current.output)
@@ -65,14 +86,39 @@ def command(context: click.Context, action: str, lesson: str | None, folder: Pat
             report = running.check()
             output.show(report, current.output)
             context.exit(0 if report.ok else _NOT_YET)
-        elif action == "hint":
-            output.show(running.hint(), current.output)
-        elif action == "solve":
-            output.show(running.solve(), current.output)
-        else:
-            output.show(running.reset(), current.output)
-            if folder:
-                output.note(repr(workspace.renew(lesson, folder)))
+        does: dict[str, Callable[[], results.Hint | results.Done]] = {
+            "hint": running.hint,
+            "solve": running.solve,
+            "reset": running.reset,
+        }
+        output.show(does[action](), current.output)
+        if action == "reset" and folder:
+            output.note(repr(workspace.renew(lesson, folder)))
+
+
+def _new(name: str | None, folder: Path | None) -> results.Done:
+    from labkit.lessons import catalogue, scaffold
+
+    if not name:
+        raise errors.UsageError(
+            "`lessons new` needs a name", hint="two digits, then words: 12-my-lesson"
+        )
+    return scaffold.create(name, folder or catalogue.folder())
+
+
+def _test(name: str | None, folder: Path | None, lab: Lab, form: str) -> bool:
+    """All lessons, or one; each is shown as soon as it is known."""
+    from labkit.lessons import catalogue, proving
+    from labkit.lessons import lesson as lessons
+
+    chosen = (catalogue.find(name, folder),) if name else catalogue.entries(folder)
+    lessons.ensure_up(lab)
+    right = True
+    for entry in chosen:
+        proof = proving.prove(entry, lab)
+        output.show(proof, form)
+        right = right and proof.ok
+    return right
 
 
 def _refuse(action: str, lesson: str | None) -> None:

@@ -202,7 +202,7 @@ class Lesson(shown.Shown):
 def start(name: str, lab: Lab) -> Lesson:
     """Begin a lesson, or go on with it: the lab runs, and holds what the lesson needs."""
     entry = catalogue.find(name)
-    did = _ensure_up(lab)
+    did = ensure_up(lab)
     done = bring_to_checkpoint(lab, entry.name, entry.read())
     with progress.changing() as kept:
         mine = kept.of(entry.name)
@@ -334,7 +334,7 @@ def solution_lines(solution: grammar.Solution) -> list[str]:
     return lines + [f"labkit exec {on} -- {shlex.join(argv)}" for on, *argv in solution.run]
 
 
-def _ensure_up(lab: Lab) -> list[str]:
+def ensure_up(lab: Lab) -> list[str]:
     """Start the lab, or mend it, unless all of it runs."""
     try:
         status = lab.status()

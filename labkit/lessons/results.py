@@ -17,6 +17,7 @@ SCHEMAS = {
     "lesson-checks": "the live lab against what a lesson's task asks for",
     "lesson-hint": "one step of the ladder of hints",
     "lesson-done": "what a lesson did to the lab, a line each",
+    "lesson-proof": "what a lesson's author wants proved: its checks mean something",
 }
 VERSION = 1
 
@@ -144,6 +145,40 @@ class Done(shown.Shown):
 
     def to_json(self) -> dict[str, Any]:
         return schema.envelope("lesson-done", VERSION, self)
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """One thing that has to be true of a lesson. `found` is empty where it is."""
+
+    claim: str
+    holds: bool
+    found: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Proof(shown.Shown):
+    """What `labkit lessons test` found of one lesson."""
+
+    lesson: str
+    claims: tuple[Proven, ...]
+
+    @property
+    def ok(self) -> bool:
+        return all(one.holds for one in self.claims)
+
+    def _blocks(self) -> Iterator[document.Block]:
+        for one in self.claims:
+            if one.holds:
+                yield document.Text(document.good(f"yes  {one.claim}"))
+            else:
+                yield document.Text(document.bad(f"no   {one.claim}: {one.found}"))
+
+    def document(self) -> document.Section:
+        return document.Section(f"Lesson {self.lesson}", tuple(self._blocks()))
+
+    def to_json(self) -> dict[str, Any]:
+        return schema.envelope("lesson-proof", VERSION, self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import pytest
 
 import labkit
 from labkit import errors
-from labkit.lessons import catalogue, checks, grammar, lesson, progress
+from labkit.lessons import catalogue, checks, grammar, lesson, progress, proving, scaffold
 
 NOTEBOOKS = sorted(catalogue.folder().glob("*.ipynb"))
 LESSONS = catalogue.entries()
@@ -85,6 +85,22 @@ def test_a_lesson_runs_and_its_checks_mean_something(
     assert [one.state for one in begun.check(wait=False).checks] == [
         one.state for one in before.checks
     ]
+
+
+@pytest.mark.lab
+def test_a_new_lesson_is_proved_and_a_wrong_one_is_not(
+    lab: labkit.Lab, home: Path, tmp_path: Path
+) -> None:
+    """What `labkit lessons new` writes is right already; with another solution it is not."""
+    scaffold.create("12-mine", tmp_path)
+    entry = catalogue.find("12", tmp_path)
+    proof = proving.prove(entry, lab)
+    assert proof.ok, repr(proof)
+    assert entry.name not in progress.load().lessons, "an author's test is no learner's progress"
+    toml = tmp_path / "12-mine.toml"
+    toml.write_text(toml.read_text().replace("nodePort: 30080", "nodePort: 30081"))
+    wrong = proving.prove(entry, lab)
+    assert [one.claim for one in wrong.claims if not one.holds] == ["the solution passes"]
 
 
 @pytest.mark.lab

@@ -41,6 +41,14 @@ def test_what_is_about_all_lessons_takes_none(run: Run, action: str) -> None:
     assert "takes none" in done.stderr
 
 
+def test_new_writes_a_lesson(run: Run, tmp_path: Path) -> None:
+    done = run("lessons", "new", "12-mine", "--folder", str(tmp_path))
+    assert done.exit_code == 0
+    assert "wrote 12-mine.toml" in done.stdout
+    assert run("lessons", "new", "12-mine", "--folder", str(tmp_path)).exit_code == 2
+    assert "needs a name" in run("lessons", "new").stderr
+
+
 def test_a_lesson_that_is_not_there(run: Run) -> None:
     done = run("lessons", "check", "2-the-example-servise")
     assert done.exit_code == 4

@@ -15,6 +15,8 @@ from tests.bench import verbs
 
 SERVICES = 1_000
 RULES = 20_000
+AMONG = f", among {SERVICES:,} Services"
+VERBS = (("inspect", "app1"), ("inspect", "rules"), ("probe", "app1"), ("predict", "app1"))
 #: How long the agents may take to write the rules of all Services.
 WITHIN_S = 60
 
@@ -28,23 +30,22 @@ def measure(opened: lab.Lab) -> dict[str, float]:
         f"write {RULES:,} rules": best(lambda: ruletext.render_ruleset(parsed, counters=True)),
         f"words for {RULES:,} rules": best(lambda: ruleset.explain_ruleset(parsed), times=1),
         "python -c pass": command(verbs.PASS),
-        "labkit inspect app1": inspect(opened, "app1"),
-        "labkit inspect rules": inspect(opened, "rules"),
     }
+    few = {f"labkit {' '.join(verb)}": ask(opened, *verb) for verb in VERBS}
     make_services(opened, SERVICES)
-    found[f"labkit inspect app1, of {SERVICES:,} Services"] = inspect(opened, "app1")
-    return found
+    many = {f"labkit {' '.join(verb)}{AMONG}": ask(opened, *verb) for verb in VERBS}
+    return {**found, **few, **many}
 
 
 def rows(found: Mapping[str, float]) -> list[tuple[str, str]]:
-    few, many = (
-        found[what] - found["python -c pass"]
-        for what in ("labkit inspect app1", f"labkit inspect app1, of {SERVICES:,} Services")
-    )
-    return [
-        *((what, f"{seconds:.3f} s") for what, seconds in found.items()),
-        ("the same, times that of one Service", f"{many / few:.2f}"),
-    ]
+    """Every figure; then what each verb adds to the interpreter's start, and how that grows."""
+    start = found["python -c pass"]
+    told = [(what, f"{seconds:.3f} s") for what, seconds in found.items()]
+    for verb in (f"labkit {' '.join(verb)}" for verb in VERBS):
+        few, many = found[verb] - start, found[verb + AMONG] - start
+        told.append((f"{verb}, on top of the interpreter's start", f"{few:.3f} s"))
+        told.append((f"the same{AMONG}: times that", f"{many / few:.2f}"))
+    return told
 
 
 def many_rules(count: int) -> str:
@@ -72,8 +73,8 @@ def command(argv: tuple[str, ...], times: int = 5) -> float:
     return statistics.median(verbs.run_program(argv)[0] for _ in range(times))
 
 
-def inspect(opened: lab.Lab, what: str, times: int = 5) -> float:
-    argv = ("inspect", "--name", opened.spec.name, what)
+def ask(opened: lab.Lab, verb: str, what: str, times: int = 5) -> float:
+    argv = (verb, "--name", opened.spec.name, what)
     return statistics.median(verbs.labkit(*argv)[0] for _ in range(times))
 
 

@@ -3,7 +3,8 @@
     state     ~/.local/state/labkit/NAME   survives `down`: keys, certificates, the nodes' own files
     runtime   /run/user/UID/labkit/NAME    there only while the lab runs: the holder's socket
 
-Both follow the XDG variables. Nothing of a lab is anywhere else.
+Both follow the XDG variables; without them, on Windows, they are below %LOCALAPPDATA%.
+Nothing of a lab is anywhere else.
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from labkit import errors
+from labkit import errors, system
 from labkit.model import spec
 
 LAB_FILE = "labkit.toml"
+
+#: Without O_BINARY, which is Windows' alone, each newline would be written as two characters.
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,8 @@ class LabPaths:
 
 def state_root() -> Path:
     base = os.environ.get("XDG_STATE_HOME")
+    if not base and system.is_windows():
+        return _local_app_data() / "labkit"
     return (Path(base) if base else Path.home() / ".local" / "state") / "labkit"
 
 
@@ -75,7 +81,9 @@ def runtime_root() -> Path:
     base = os.environ.get("XDG_RUNTIME_DIR")
     if base:
         return Path(base) / "labkit"
-    if os.geteuid() == 0:
+    if system.is_windows():
+        return _local_app_data() / "labkit-run"  # its owner alone may enter all that is there
+    if system.is_root():
         return Path("/run/labkit")
     folder = Path(f"/tmp/labkit-{os.getuid()}")  # noqa: S108 - owner and mode are checked below
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -86,6 +94,11 @@ def runtime_root() -> Path:
             hint="set XDG_RUNTIME_DIR to a folder of your own with mode 0700",
         )
     return folder
+
+
+def _local_app_data() -> Path:
+    r"""Windows' folder for a user's own data, usually C:\Users\NAME\AppData\Local."""
+    return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
 
 
 def of(name: str) -> LabPaths:
@@ -114,8 +127,9 @@ def ensure_file(path: Path, text: str, mode: int = 0o644) -> None:
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     fresh.unlink(missing_ok=True)
     try:
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(text)
+        fd = os.open(fresh, _NEW_FILE, 0o600)
+        with os.fdopen(fd, "wb") as file:
+            file.write(text.encode())
         fresh.chmod(mode)
         fresh.replace(path)
     finally:

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from labkit import errors, local
+from labkit import errors, local, system
 from labkit.boxes import disk, package, recipe, tools
 from labkit.model import events
 
@@ -31,7 +31,7 @@ def build(what: recipe.Recipe, target: Path, progress: events.Progress, mirror: 
 
     Raises NotSupported without root, CommandFailed, DiskFull.
     """
-    if os.geteuid() != 0:
+    if not system.is_root():
         raise errors.NotSupported(
             "a box can only be built as root: its files belong to root",
             hint="sudo -E labkit box build",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from labkit import system
 from labkit.cli import options, output, session
 
 if TYPE_CHECKING:
@@ -47,8 +47,10 @@ def command(current: session.Session, fix: bool) -> int:
 
 
 def way() -> str:
-    """How namespaces are made here: root needs no user namespace."""
-    return "root" if os.geteuid() == 0 else "rootless"
+    """How machines are made here: by Vagrant but on Linux, where root needs no user namespace."""
+    if not system.is_linux():
+        return "vagrant"
+    return "root" if system.is_root() else "rootless"
 
 
 def render(found: tuple[Finding, ...], how: str, verdict: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from labkit import errors
+from labkit import errors, system
 from labkit.cli import options, output, progress, session
 
 #: No question about news, no look for updates: a room may have no internet.
@@ -68,5 +68,5 @@ def jupyter_argv(folder: Path, *, port: int | None, browser: bool) -> list[str]:
         f"--LabApp.default_url=/lab/tree/{first}",
         f"--port={port or 0}",
         *([] if browser else ["--no-browser"]),
-        *(["--allow-root"] if os.geteuid() == 0 else []),
+        *(["--allow-root"] if system.is_root() else []),
     ]  # fmt: skip

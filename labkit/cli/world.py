@@ -55,9 +55,12 @@ class World:
         os.execvp(argv[0], list(argv))  # noqa: S606 - no shell is the point
 
     def missing_packages(self) -> tuple[Package, ...]:
+        from labkit import system
         from labkit.preflight import packages
 
-        return packages.plan_packages(packages.find_programs(), rootless=os.geteuid() != 0)
+        if not system.is_linux():  # these are what namespaces need
+            return ()
+        return packages.plan_packages(packages.find_programs(), rootless=not system.is_root())
 
     def install(self, missing: Sequence[Package], ask: Callable[[str], bool]) -> None:
         from labkit.preflight import packages

@@ -7,13 +7,12 @@ never has to be cleaned up after a crash.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from labkit import errors
+from labkit import errors, system
 
 #: Says who holds the lock, for the message that the other one gets.
 NOTE = "working.json"
@@ -37,20 +36,25 @@ def _lock(folder: Path) -> int:
     while True:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
-            fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            fd = system.open_lock(folder)
         except FileNotFoundError:
             continue  # `down --purge` took it away in between
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            system.lock(fd, wait=False)
         except BlockingIOError as error:
             os.close(fd)
             raise errors.Busy(
                 f"{_who(folder)} on the lab {folder.name} right now",
                 hint="wait until it has ended, or end it with Ctrl-C, and try again",
             ) from error
-        if folder.exists() and os.path.samestat(os.fstat(fd), folder.stat()):
+        if folder.exists() and (system.is_windows() or _same(fd, folder)):
             return fd
         os.close(fd)
+
+
+def _same(fd: int, folder: Path) -> bool:
+    """False where the folder was purged, and made anew, since it was opened."""
+    return os.path.samestat(os.fstat(fd), folder.stat())
 
 
 def _who(folder: Path) -> str:

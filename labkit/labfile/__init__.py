@@ -3,7 +3,7 @@
 Every key has a default, so no file is needed. This is all of it:
 
     name = "lab"
-    provider = "netns"                 # or vagrant, ssh
+    provider = "netns"                 # or vagrant, ssh; but for Linux, vagrant is the default
     hosts = []
 
     [nodes]

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from labkit import system
 from labkit.model import spec
 
 PROVIDERS = ("netns", "vagrant", "ssh")
@@ -146,7 +147,7 @@ class LabFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """The whole file."""
 
     name: Name = spec.DEFAULT_NAME
-    provider: Provider = "netns"
+    provider: Provider = msgspec.field(default_factory=system.default_provider)
     nodes: Nodes = Nodes()
     network: Networks = Networks()
     proxy: Proxy = Proxy()

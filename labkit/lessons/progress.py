@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
-from labkit import paths
+from labkit import paths, system
 
 FILE = "progress.json"
 
@@ -54,9 +53,9 @@ def changing() -> Iterator[Progress]:
     """The progress, to be changed in the block and then saved; others wait meanwhile."""
     root = paths.state_root()
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    fd = system.open_lock(root)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        system.lock(fd, wait=True)
         progress = _read(root / FILE)
         yield progress
         text = msgspec.json.format(msgspec.json.encode(progress), indent=1).decode()

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import getpass
 import os
-import platform
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from labkit import errors, local, paths
+from labkit import errors, local, paths, system
 from labkit.preflight import packages
 
 MAKE_USER_NAMESPACE = ("unshare", "--user", "--map-root-user")
@@ -56,17 +55,16 @@ class Machine:
 
 def read() -> Machine:
     """Look at this machine. Changes nothing on it."""
-    root = os.geteuid() == 0
-    linux = platform.system() == "Linux"
+    root, linux = system.is_root(), system.is_linux()
     folder = _nearest_existing(paths.state_root())
     return Machine(
-        system=platform.system(),
+        system=system.name(),
         root=root,
         user=getpass.getuser(),
         programs=packages.find_programs(),
         may_install=packages.may_install(),
         settings={name: _setting(name) for name in SETTINGS},
-        subordinate_ids=_has_range("/etc/subuid") and _has_range("/etc/subgid"),
+        subordinate_ids=linux and _has_range("/etc/subuid") and _has_range("/etc/subgid"),
         trials=try_all(root=root) if linux and local.has("unshare") else {},
         state_folder=str(paths.state_root()),
         free_bytes=shutil.disk_usage(folder).free,

@@ -7,14 +7,13 @@ service is masked before the package comes.
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from labkit import errors, local
+from labkit import errors, local, system
 
 #: A slow mirror on a workshop's network.
 INSTALL_TIMEOUT_S = 900.0
@@ -87,7 +86,7 @@ def explain_install(missing: Sequence[Package]) -> str:
 
 def by_hand(missing: Sequence[Package]) -> str:
     """The line to type, by somebody who may become root."""
-    become_root = () if os.geteuid() == 0 else ("sudo",)
+    become_root = () if system.is_root() else ("sudo",)
     commands = plan_install(missing, become_root=become_root, systemd=_systemd())
     return " && ".join(shlex.join(argv) for argv in commands)
 
@@ -115,7 +114,7 @@ def install(missing: Sequence[Package], ask: Ask) -> None:
 
 def _become_root() -> tuple[str, ...] | None:
     """What goes before a command for root; None where there is no way."""
-    if os.geteuid() == 0:
+    if system.is_root():
         return ()
     if not local.has("sudo"):
         return None

@@ -6,7 +6,7 @@ nothing for Vagrant.
 
 from __future__ import annotations
 
-from labkit import errors, paths
+from labkit import errors, paths, system
 from labkit.model import spec
 from labkit.providers import base
 
@@ -14,6 +14,11 @@ from labkit.providers import base
 def open_provider(lab: spec.LabSpec, where: paths.LabPaths) -> base.Provider:
     """The provider that the lab names. Nothing is made or started."""
     if lab.provider == "netns":
+        if not system.is_linux():
+            raise errors.NotSupported(
+                f"network namespaces are Linux's, and this is {system.name()}",
+                hint="`labkit up --provider vagrant` makes virtual machines instead",
+            )
         from labkit.providers.netns.provider import NetnsProvider
 
         return NetnsProvider(lab, where)

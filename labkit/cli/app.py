@@ -33,6 +33,7 @@ VERBS = {
     "Services and pods": {
         "inspect": "Show a Service's rules, counters, ports and endpoints on every node.",
         "probe": "Send real requests to a Service; show which rules moved, who answered.",
+        "trace": "Follow one real request hop by hop, over all nodes and through the proxy.",
         "predict": "Say from the rules alone where a request to a Service would go.",
         "capture": "Record packets on several nodes at once, for Wireshark or the terminal.",
         "explain": "Say in plain words what an iptables rule does.",

@@ -17,6 +17,7 @@ SCHEMAS = {
     "rule-explanation": (1, "a rule as text, as a command, and in words"),
     "ruleset-explanation": (1, "every rule of a set in words, by chain"),
     "probe": (1, "real requests: which rules moved on which node, who answered"),
+    "trace": (1, "one real request: hops with the rules that matched, translations, verdict"),
     "changes": (1, "what is different between two looks, fact by fact"),
 }
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from labkit.inspection.predict import asking
     from labkit.inspection.predict.report import Prediction
     from labkit.inspection.probe.report import Probe
+    from labkit.inspection.trace.report import Trace
 
 #: The logs of a pod, one for each run of each container, and of a unit: as podlet and deploy do.
 POD_LOGS = "/var/log/pods/{namespace}_{name}_*/*/*.log"
@@ -328,6 +329,14 @@ class Lab:
 
         wanted = asking.Request(request) if isinstance(request, str) else request
         return sending.probe(self.pool, self.api.client, self.spec, wanted, count)
+
+    def trace(self, request: asking.Request | str) -> Trace:
+        """Send one real request, and follow it hop by hop over all machines and the proxy."""
+        from labkit.inspection.predict import asking
+        from labkit.inspection.trace import tracing
+
+        wanted = asking.Request(request) if isinstance(request, str) else request
+        return tracing.trace(self.pool, self.api.client, self.spec, wanted)
 
     def explain(self, text: str | rules.Rule) -> RuleExplanation:
         """Say what an iptables rule does: one as `inspect` shows it, or any other."""

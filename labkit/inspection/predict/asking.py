@@ -77,7 +77,7 @@ def build_world(
     listeners = {
         (state.node.name, port.protocol.lower(), number): targets
         for state in known
-        for number in _proxy_ports(state, port)
+        for number in proxy_ports(state, port)
     }
     return journey.World({state.node.name: _machine(state) for state in known}, pods, listeners)
 
@@ -89,7 +89,7 @@ def _homes(pods: Iterable[resources.Object]) -> Iterator[tuple[IPv4Address, str]
             yield IPv4Address(address), pod["spec"].get("nodeName", "")
 
 
-def _proxy_ports(state: collect.NodeState, port: proxying.ServicePort) -> Iterator[int]:
+def proxy_ports(state: collect.NodeState, port: proxying.ServicePort) -> Iterator[int]:
     for chain in portals.CHAINS:
         for rule in state.rules.rules(chain.table, chain.name):
             if rule.comment == str(port.name) and (number := nodes.proxy_port_of(rule)):

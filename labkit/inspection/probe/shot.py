@@ -21,7 +21,8 @@ MOST = 1000
 _UDP = """\
 import socket, sys, time
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-    s.settimeout({timeout}); s.connect(("{address}", {port})); begun = time.monotonic()
+    s.bind(("", {source})); s.settimeout({timeout}); s.connect(("{address}", {port}))
+    begun = time.monotonic()
     s.send(b"probe"); answer = s.recv(65536).decode()
     print(answer); print(time.monotonic() - begun, s.getsockname()[0])
 """
@@ -29,7 +30,10 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """What is sent `count` times. `pod` (`namespace/name`): from within that pod's network."""
+    """What is sent `count` times. `pod` (`namespace/name`): from within that pod's network.
+
+    `source_port` is the sender's own; 0 leaves it to the kernel, as it has to be for several.
+    """
 
     service: str
     sender: str
@@ -39,6 +43,7 @@ class Shot:
     address: str
     port: int
     count: int
+    source_port: int = 0
 
     @property
     def dialled(self) -> str:
@@ -67,17 +72,28 @@ class Shot:
     @property
     def _typed(self) -> tuple[str, ...]:
         if self.protocol == "UDP":
-            text = _UDP.format(timeout=ways.TIMEOUT_S, address=self.address, port=self.port)
+            text = _UDP.format(
+                source=self.source_port,
+                timeout=ways.TIMEOUT_S,
+                address=self.address,
+                port=self.port,
+            )
             return ("python3", "-c", text)
         url = f"http://{self.dialled}/"
-        return ("curl", "-sS", "--noproxy", "*", "--max-time", str(ways.TIMEOUT_S), url)
+        own = ("--local-port", str(self.source_port)) if self.source_port else ()
+        return ("curl", "-sS", "--noproxy", "*", "--max-time", str(ways.TIMEOUT_S), *own, url)
 
     def _within(self, argv: Sequence[str]) -> tuple[str, ...]:
         return ("ip", "netns", "exec", self.pod.replace("/", "_"), *argv) if self.pod else (*argv,)
 
 
 def plan_shot(
-    lab: spec.LabSpec, found: collect.Objects, request: asking.Request, count: int
+    lab: spec.LabSpec,
+    found: collect.Objects,
+    request: asking.Request,
+    count: int,
+    *,
+    source_port: int = 0,
 ) -> Shot:
     """Raises NothingMatched and UsageError for what cannot be dialled, or by nobody."""
     if not 1 <= count <= MOST:
@@ -98,6 +114,7 @@ def plan_shot(
         str(address),
         number,
         count,
+        source_port,
     )
 
 

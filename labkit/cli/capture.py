@@ -7,9 +7,7 @@ from pathlib import Path
 import click
 
 from labkit.cli import complete, options, output, session
-from labkit.inspection import collect
-from labkit.inspection.capture import lines, pcapng, taking
-from labkit.model import proxying
+from labkit.inspection.capture import lines, pcapng
 
 
 @click.command()
@@ -41,14 +39,9 @@ def command(
       labkit capture --node node1 --interface cbr0 -w lab.pcapng      for Wireshark
     """
     with current.lab() as lab:
-        names = [lab.spec.node(name).name for name in nodes or [n.name for n in lab.spec.cluster]]
-        wanted = ""
-        if service:
-            found = collect.read_objects(lab.api.client, service, namespace)
-            known = proxying.parse_endpoints(found.endpoints) if found.endpoints else {}
-            ends = [one for each in known.values() for one in each]
-            wanted = taking.plan_filter(proxying.parse_service(found.service), ends)
-        packets = taking.take(lab.pool, names, seconds=seconds, interface=interface, wanted=wanted)
+        packets = lab.capture(
+            nodes, service=service, namespace=namespace, interface=interface, seconds=seconds
+        )
     output.lines(map(lines.render, packets))
     if write:
         write.write_bytes(pcapng.render(packets))

@@ -15,12 +15,13 @@ from labkit import errors, paths
 from labkit.client import config as client_config
 from labkit.inspection import collect, service
 from labkit.lab import api, lock, objects, reports
-from labkit.model import commands, events, resources, rules, spec
+from labkit.model import commands, events, proxying, resources, rules, spec
 from labkit.providers import base, registry
 from labkit.ssh import config as ssh_config
 from labkit.ssh import pool
 
 if TYPE_CHECKING:
+    from labkit.inspection.capture.pcap import Packet
     from labkit.inspection.explain.rule import RuleExplanation
     from labkit.inspection.layers.report import LayerInspection
     from labkit.inspection.predict import asking
@@ -337,6 +338,31 @@ class Lab:
 
         wanted = asking.Request(request) if isinstance(request, str) else request
         return tracing.trace(self.pool, self.api.client, self.spec, wanted)
+
+    def capture(
+        self,
+        nodes: Sequence[str] = (),
+        *,
+        service: str = "",
+        namespace: str = "default",
+        interface: str = "any",
+        seconds: float = 10.0,
+    ) -> tuple[Packet, ...]:
+        """Record packets on these nodes (or on all) at once, merged by time.
+
+        `service`: only what goes to a Service or to its endpoints. `pcapng.render` makes a file
+        for Wireshark of them, and `lines.render` a line of each.
+        """
+        from labkit.inspection.capture import taking
+
+        names = [self.spec.node(name).name for name in nodes or [n.name for n in self.spec.cluster]]
+        wanted = ""
+        if service:
+            found = collect.read_objects(self.api.client, service, namespace)
+            known = proxying.parse_endpoints(found.endpoints) if found.endpoints else {}
+            ends = [one for each in known.values() for one in each]
+            wanted = taking.plan_filter(proxying.parse_service(found.service), ends)
+        return taking.take(self.pool, names, seconds=seconds, interface=interface, wanted=wanted)
 
     def explain(self, text: str | rules.Rule) -> RuleExplanation:
         """Say what an iptables rule does: one as `inspect` shows it, or any other."""

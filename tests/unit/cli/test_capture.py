@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from labkit.inspection.capture import pcap, taking
+from labkit.lab import lab
 from tests.unit.cli.conftest import Run
 from tests.unit.cli.fakes import FakeWorld
 
@@ -23,6 +25,8 @@ def test_lines_and_a_file(
 
     monkeypatch.setattr(taking, "take", take)
     monkeypatch.setattr(world.lab, "pool", None, raising=False)
+    twin = functools.partial(lab.Lab.capture, world.lab)  # type: ignore[arg-type]
+    monkeypatch.setattr(world.lab, "capture", twin, raising=False)
     path = tmp_path / "a.pcapng"
     done = run("capture", "--node", "node1", "--for", "2s", "-w", str(path))
     assert done.exit_code == 0, done

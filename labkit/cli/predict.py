@@ -15,6 +15,7 @@ from labkit.inspection.predict import asking
 @click.option("--via", type=click.Choice(asking.VIAS), default="cluster-ip", show_default=True)
 @click.option("--port", default="", help="One port of several, by name or number.")
 @click.option("--node", default="", shell_complete=complete.nodes, help="Whose node port.")
+@click.option("--why", is_flag=True, help="Each rule that does not take it, and why not.")
 @click.argument("service", shell_complete=complete.services)
 @click.pass_obj
 def command(
@@ -25,6 +26,8 @@ def command(
     via: str,
     port: str,
     node: str,
+    *,
+    why: bool,
 ) -> None:
     """Say from the rules alone where a request to a Service would go. Nothing is sent.
 
@@ -32,8 +35,9 @@ def command(
       labkit predict app1
       labkit predict app1 --from pod/a --via cluster-ip
       labkit predict app1 --from client --via node-port --node node2
+      labkit predict app1 --why
     """
     request = asking.Request(service, namespace, sender, via, port, node)
     with current.lab() as lab:
-        found = lab.predict(request)
+        found = lab.predict(request, why=why)
     output.show(found, current.output)

@@ -313,12 +313,15 @@ class Lab:
         looks = self.pool.map(names, lambda connection: look.read(connection, layer))
         return layer_report.inspect_layer(looks.values(), layer, chain=chain)
 
-    def predict(self, request: asking.Request | str) -> Prediction:
-        """Say where a request would go, by the rules of all nodes as they are now."""
+    def predict(self, request: asking.Request | str, *, why: bool = False) -> Prediction:
+        """Say where a request would go, by the rules of all nodes as they are now.
+
+        `why`: list the rules that did not take it, too, each with the condition that said no.
+        """
         from labkit.inspection.predict import asking
 
         wanted = asking.Request(request) if isinstance(request, str) else request
-        return asking.predict(self.pool, self.api.client, self.spec, wanted)
+        return asking.predict(self.pool, self.api.client, self.spec, wanted, why=why)
 
     def probe(self, request: asking.Request | str, *, count: int = 1) -> Probe:
         """Send real requests, and see which rules moved on which node, and who answered.

@@ -35,11 +35,16 @@ class Request:
 
 
 def predict(
-    machines: collect.Machines, client: http.Client, lab: spec.LabSpec, request: Request
+    machines: collect.Machines,
+    client: http.Client,
+    lab: spec.LabSpec,
+    request: Request,
+    *,
+    why: bool = False,
 ) -> report.Prediction:
     """Read all nodes and the Service, and say where the request would go."""
     found = collect.read_objects(client, request.service, request.namespace)
-    return forecast(lab, found, collect.read_nodes(machines, lab.cluster), request)
+    return forecast(lab, found, collect.read_nodes(machines, lab.cluster), request, why=why)
 
 
 def forecast(
@@ -47,6 +52,8 @@ def forecast(
     found: collect.Objects,
     states: Sequence[collect.NodeState],
     request: Request,
+    *,
+    why: bool = False,
 ) -> report.Prediction:
     """Raises NothingMatched and UsageError for what cannot be dialled, or not from there."""
     port = find_port(found.service, request)
@@ -60,7 +67,9 @@ def forecast(
         known, start.machine, packet
     )
     problems = [f"{state.node.name}: {state.trouble}" for state in states if state.trouble]
-    return report.describe(str(port.name), start.name, f"{address}:{number}", ways, problems)
+    return report.describe(
+        str(port.name), start.name, f"{address}:{number}", ways, problems, why=why
+    )
 
 
 def build_world(

@@ -8,7 +8,7 @@ from typing import Any
 
 from labkit.display import document, shown
 from labkit.inspection import schema
-from labkit.inspection.predict import journey
+from labkit.inspection.predict import journey, refusing, walking
 
 SCHEMA = "prediction"
 VERSION = 1
@@ -26,14 +26,30 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Considered:
+    """A rule that the packet met. `refusal` says why it did not take it; empty: it did."""
+
+    machine: str
+    hook: str
+    table: str
+    rule: str
+    refusal: str
+
+
+@dataclass(frozen=True, slots=True)
 class Way:
-    """One of the ways that a request can take. `unsure` is what the rules do not decide."""
+    """One of the ways that a request can take. `unsure` is what the rules do not decide.
+
+    `considered` are all rules of the chains that it went through, as far as it met them; empty
+    where nobody asked why.
+    """
 
     share: float
     end: str
     reached: bool
     unsure: tuple[str, ...]
     steps: tuple[Step, ...]
+    considered: tuple[Considered, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -65,15 +81,37 @@ def describe(
     dialled: str,
     found: Sequence[journey.Journey],
     problems: Sequence[str] = (),
+    *,
+    why: bool = False,
 ) -> Prediction:
-    return Prediction(service, sender, dialled, tuple(map(_way, found)), tuple(problems))
+    ways = tuple(_way(one, why=why) for one in found)
+    return Prediction(service, sender, dialled, ways, tuple(problems))
 
 
-def _way(one: journey.Journey) -> Way:
+def _way(one: journey.Journey, *, why: bool) -> Way:
     steps = tuple(
         Step(hop.machine, hop.hook, hop.table, hop.rule.text, str(hop.after)) for hop in one.hops
     )
-    return Way(round(one.share, 6), one.end, one.reached, one.unsure, steps)
+    return Way(
+        round(one.share, 6),
+        one.end,
+        one.reached,
+        one.unsure,
+        steps,
+        _considered(one) if why else (),
+    )
+
+
+def _considered(one: journey.Journey) -> tuple[Considered, ...]:
+    met = (hop for leg in one.legs for hop in leg.passage.hops)
+    return tuple(
+        Considered(hop.machine, hop.hook, hop.table, hop.rule.text, _refusal(hop)) for hop in met
+    )
+
+
+def _refusal(hop: walking.Hop) -> str:
+    """A rule that did not take the packet left it as it was."""
+    return refusing.explain_refusal(hop.refused_by, hop.after) if hop.refused_by else ""
 
 
 def _section(way: Way) -> document.Section:
@@ -82,4 +120,17 @@ def _section(way: Way) -> document.Section:
     columns = ("node", "hook", "table", "packet afterwards", "rule")
     table = document.Table(columns, rows, empty="no rule takes it", long_last=True)
     notes = [document.Text(f"only if {text}") for text in way.unsure]
-    return document.Section(f"{way.share:.0%} of requests", (document.Text(end), *notes, table))
+    blocks: list[document.Block] = [document.Text(end), *notes, table, *_why(way)]
+    return document.Section(f"{way.share:.0%} of requests", tuple(blocks))
+
+
+def _why(way: Way) -> tuple[document.Block, ...]:
+    if not way.considered:
+        return ()
+    rows = [
+        [one.machine, one.hook, one.table, one.refusal or "takes it", one.rule]
+        for one in way.considered
+    ]
+    columns = ("node", "hook", "table", "why not", "rule")
+    table = document.Table(columns, rows, long_last=True)
+    return (document.Section("Rules considered", (table,)),)

@@ -118,3 +118,24 @@ def test_the_node_port_of_another_node() -> None:
     assert one.end == "a process on node2 at port 30062"  # its rules could not be read
     client = asking.Request("app1", sender="client", via="node-port", node="node2")
     assert asking.forecast(recorded.LAB, OBJECTS, STATES, client).dialled == "192.168.56.12:30062"
+
+
+def test_why_lists_every_rule_that_was_met_with_what_said_no() -> None:
+    request = asking.Request("app1", sender="pod/app1-a")
+    found = asking.forecast(recorded.LAB, OBJECTS, STATES, request, why=True)
+    plain = asking.forecast(recorded.LAB, OBJECTS, STATES, request)
+    assert all(not way.considered for way in plain.ways)
+    assert "Rules considered" not in repr(plain)
+    text = " ".join(repr(found).split())
+    for way in found.ways:
+        taken = [one.rule for one in way.considered if not one.refusal]
+        assert taken == [step.rule for step in way.steps]
+        refused = [one for one in way.considered if one.refusal]
+        assert refused
+        for one in refused:
+            assert one.refusal in text
+            assert one.rule in text
+    told = json.loads(json.dumps(found.to_json()))
+    assert told["ways"][0]["considered"][0].keys() == {
+        "machine", "hook", "table", "rule", "refusal",
+    }  # fmt: skip

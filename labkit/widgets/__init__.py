@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from labkit.widgets.chains import Chains
+    from labkit.widgets.player import Player
     from labkit.widgets.question import Question
     from labkit.widgets.service_form import ServiceForm
     from labkit.widgets.state_bar import StateBar
     from labkit.widgets.traffic import Traffic
 
-__all__ = ["Chains", "Question", "ServiceForm", "StateBar", "Traffic"]
+__all__ = ["Chains", "Player", "Question", "ServiceForm", "StateBar", "Traffic"]
 
 _HOMES = {
     "Chains": "chains",
+    "Player": "player",
     "Question": "question",
     "ServiceForm": "service_form",
     "StateBar": "state_bar",

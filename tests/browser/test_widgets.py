@@ -21,8 +21,9 @@ CELLS = [
     "widgets.Chains(lab)",
     "widgets.Traffic(lab)",
     "widgets.ServiceForm(lab)",
+    "widgets.Player(lab)",
 ]
-STATE, CHAINS, TRAFFIC, FORM = range(4)
+STATE, CHAINS, TRAFFIC, FORM, PLAYER = range(5)
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def notebook(
     jupyter.write_notebook(server.folder, name, CELLS)
     jupyter.open_notebook(page, server, name)
     jupyter.run_all(page)
-    playwright.expect(page.locator(".labkit-view")).to_have_count(4)
+    playwright.expect(page.locator(".labkit-view")).to_have_count(5)
     yield page
     jupyter.shut_down_kernels(server)
 
@@ -91,6 +92,23 @@ def test_the_form_by_keyboard_changes_the_service(
     playwright.expect(form.get_by_role("status")).to_contain_text("app1")
     playwright.expect(form.get_by_role("status")).not_to_contain_text("applying")
     assert node_port(lab) == 30063
+
+
+def test_a_request_is_played_hop_by_hop_by_keyboard(notebook: playwright.Page) -> None:
+    player = view(notebook, PLAYER)
+    player.get_by_role("button", name="Trace").click()
+    playwright.expect(player.locator("p[role=status]")).to_contain_text("answered, in")
+    shown = player.locator("section[data-step]:visible")
+    playwright.expect(shown).to_contain_text("sends from")
+    player.get_by_role("button", name="Next").click()
+    playwright.expect(shown).to_contain_text("the first packet comes by eth0")
+    playwright.expect(shown).to_contain_text("KUBE-NODEPORT-CONTAINER")
+    playwright.expect(player.locator("g[data-now]")).to_have_attribute("data-mark", "1")
+    player.get_by_role("button", name="Next").press("Enter")
+    playwright.expect(player.locator("g[data-now]")).to_have_attribute("data-mark", "2")
+    last = player.locator("section[data-step]").count() - 1
+    player.get_by_role("slider").fill(str(last))
+    playwright.expect(shown).to_contain_text("has the answer")
 
 
 def test_what_cannot_be_is_refused_in_words(notebook: playwright.Page, lab: labkit.Lab) -> None:

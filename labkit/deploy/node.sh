@@ -116,8 +116,12 @@ remove() {
     [ "$init" = none ] || { rm -f "$services/labkit-$1.service"; systemctl daemon-reload; }
 }
 
-# remove_all: nothing of ours stays.
+# remove_all: nothing of ours stays, neither files nor what our programs made in the kernel.
 remove_all() {
     for each in $(look | sed -n 's/^unit \([^ ]*\) .*/\1/p'); do remove "$each"; done
+    for each in kube-proxy podlet; do
+        program=/var/lib/labkit/bin/$each.pyz
+        [ ! -f "$program" ] || /usr/bin/python3 -I -S "$program" --cleanup >&2 || exit 1
+    done
     rm -rf /etc/labkit /var/lib/labkit "$log" "$run"
 }

@@ -126,6 +126,8 @@ class Lab:
             with progress.step("end the machines"):
                 was_running = any(each.state == "running" for each in self.provider.machines())
                 left = self._retire()
+                if isinstance(self.provider, base.Borrowed):
+                    self._leave(self.provider)
                 self.close()
                 if purge:
                     self.provider.purge()
@@ -134,6 +136,12 @@ class Lab:
                     self.provider.stop()
         seconds = time.monotonic() - begun
         return reports.DownReport(self.spec.name, was_running, purge, seconds, left=left)
+
+    def _leave(self, lent: base.Borrowed) -> None:
+        """Take away all that was put on machines that go on without the lab."""
+        from labkit.deploy import install
+
+        install.uninstall(self.pool, lent.held())
 
     def _retire(self) -> str:
         """Take away what the lab made on an API server of others; return what had to stay."""

@@ -45,6 +45,7 @@ address may be left out:
 >   port = 22
 >   user = "root"                      # or one who may `sudo -n`
 >   key = ""                           # none: the lab's own key
+>   host_key = ""                      # "ssh-ed25519 AAAA..."; none: your ~/.ssh/known_hosts says
 
 `grammar` says what can be said; `reading` makes a LabSpec of it.
 """

@@ -84,6 +84,9 @@ HostAddress = Annotated[str, _allowed("the host's IPv4 address")]
 Port = Annotated[int, _allowed("a port from 1 to 65535", ge=1, le=65535)]
 User = Annotated[str, _allowed("a user who is root, or may `sudo -n`")]
 KeyPath = Annotated[str, _allowed("the path of a private key; none: the lab's own key")]
+HostKey = Annotated[
+    str, _allowed('a public key such as "ssh-ed25519 AAAA..."; none: your known_hosts says')
+]
 FlagTable = Annotated[
     dict[str, Flag], _allowed("a table of kube-proxy's flags, each a string, a number or a boolean")
 ]
@@ -141,6 +144,7 @@ class Host(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     port: Port = 22
     user: User = "root"
     key: KeyPath = ""
+    host_key: HostKey = ""
 
 
 class LabFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -21,6 +21,9 @@ from labkit import errors, paths
 from labkit.labfile import grammar
 from labkit.model import pool, spec, words
 
+#: A type and base64, as in authorized_keys and in a .pub file.
+_PUBLIC_KEY = re.compile(r"(ssh|ecdsa)-[a-z0-9-]+ [A-Za-z0-9+/]+=*(\s|$)")
+
 
 def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> spec.LabSpec:
     """Read the lab file at `path` (None: the one found from the current folder upwards).
@@ -172,6 +175,8 @@ def _hosts(file: grammar.LabFile, folder: Path) -> tuple[spec.HostSpec, ...]:
     for host in said:
         if host.role:
             _check_word("hosts.role", host.role, grammar.ROLES)
+        if host.host_key and not _PUBLIC_KEY.match(host.host_key):
+            raise _Wrong("hosts.host_key", "this is no public key", 'write "ssh-ed25519 AAAA..."')
     roles = [host.role for host in said]
     if said and "control-plane" not in roles:
         first = next((place for place, role in enumerate(roles) if not role), None)
@@ -189,6 +194,7 @@ def _hosts(file: grammar.LabFile, folder: Path) -> tuple[spec.HostSpec, ...]:
             host.port,
             host.user,
             _path("hosts.key", host.key, folder) if host.key else "",
+            host.host_key,
         )
         for host, role in zip(said, roles, strict=True)
     )

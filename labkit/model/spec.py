@@ -94,6 +94,8 @@ class HostSpec:
     port: int = 22
     user: str = "root"
     key: str = ""
+    #: As in authorized_keys: `ssh-ed25519 AAAA...`. Without it, the learner's known_hosts says.
+    host_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

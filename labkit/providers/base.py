@@ -70,6 +70,23 @@ class Provider(Protocol):
         """Forget one. Raises NotSupported, NothingMatched."""
 
 
+class Borrowed:
+    """What a provider inherits whose machines are somebody else's to switch on and off."""
+
+    name = ""
+
+    def held(self) -> tuple[str, ...]:
+        """The machines that answer and that this lab has: what is on them is to be taken away."""
+        raise NotImplementedError
+
+    def _no_power(self, verb: str, names: Sequence[str]) -> errors.NotSupported:
+        return errors.NotSupported(
+            f"the provider {self.name} cannot {verb} {', '.join(names)}: hosts are switched on and "
+            "off by whoever lends them",
+            hint="`labkit up` mends what runs on them, `labkit down` gives all of them back",
+        )
+
+
 class NoSnapshots:
     """What a provider inherits whose machines cannot be kept as they are; `name` is its own."""
 

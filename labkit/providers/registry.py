@@ -26,7 +26,11 @@ def open_provider(lab: spec.LabSpec, where: paths.LabPaths) -> base.Provider:
         from labkit.providers.vagrant.provider import VagrantProvider
 
         return VagrantProvider(lab, where)
+    if lab.provider == "ssh":
+        from labkit.providers.ssh.provider import SshProvider
+
+        return SshProvider(lab, where)
     raise errors.NotSupported(
         f"there is no provider {lab.provider} in this release",
-        hint="`netns` makes machines on this Linux, `vagrant` virtual ones",
+        hint="`netns` makes machines on this Linux, `vagrant` virtual ones, `ssh` takes yours",
     )

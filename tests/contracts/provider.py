@@ -80,6 +80,10 @@ class Contract:
 
     def test_one_machine_stops_and_starts_while_the_others_go_on(self, lab: Lab) -> None:
         lab.provider.ensure(progress())
+        if isinstance(lab.provider, base.Borrowed):
+            with pytest.raises(errors.NotSupported, match="cannot stop node1: hosts are switched"):
+                lab.provider.stop(["node1"])
+            return
         with ssh(lab, "control") as bystander:
             bystander.run(["true"])
             lab.provider.stop(["node1"])
@@ -90,6 +94,10 @@ class Contract:
 
     def test_start_leaves_alone_whom_it_does_not_name(self, lab: Lab) -> None:
         lab.provider.ensure(progress())
+        if isinstance(lab.provider, base.Borrowed):
+            with pytest.raises(errors.NotSupported, match="cannot start node1: hosts are switched"):
+                lab.provider.start(["node1"], progress())
+            return
         lab.provider.stop(["node1", "control"])
         assert lab.provider.start(["node1"], progress()) == ("node1",)
         assert (states(lab)["control"], states(lab)["node1"]) == ("stopped", "running")
@@ -114,6 +122,9 @@ class Contract:
         lab.provider.ensure(progress())
         said(lab, "node1", "sh", "-c", "echo kept >/root/note")
         lab.provider.stop()
+        if isinstance(lab.provider, base.Borrowed):
+            assert set(states(lab).values()) == {"absent"}  # given back, and none of the lab's
+            return
         assert set(states(lab).values()) == {"stopped"}
         lab.provider.ensure(progress())
         assert said(lab, "node1", "cat", "/root/note") == "kept"
@@ -130,6 +141,8 @@ class Contract:
         lab.provider.ensure(progress())
         with pytest.raises(errors.ConnectionFailed, match=r"192\.168\.56\.10 port 9"):
             lab.provider.dial(str(lab.spec.control.address), 9)
+        if isinstance(lab.provider, base.Borrowed):
+            return  # it cannot stop one
         lab.provider.stop(["node1"])
         with pytest.raises(errors.ConnectionFailed, match="node1 is not running"):
             lab.provider.dial(str(lab.spec.node("node1").address), 22)

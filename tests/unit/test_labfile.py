@@ -259,6 +259,10 @@ def test_hosts_take_their_names_and_roles_from_their_order(here: Path) -> None:
             'provider = "ssh"\nhosts = [{address = "192.0.2.1", role = "worker"}]',
             "no host is the control-plane",
         ),
+        (
+            'provider = "ssh"\nhosts = [{address = "192.0.2.1", host_key = "abc"}]',
+            "this is no public key",
+        ),
         ('provider = "vagrant"\nvagrant.provider = "xen"', "there is no 'xen'"),
         ('provider = "vagrant"\nvagrant.memory = 64', "64 is not allowed"),
     ],

@@ -1,0 +1,157 @@
+"""Hosts that exist already: bare namespace machines with an sshd play them.
+
+Commands run where the learner's machine is in that network, so the whole way is the real one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from labkit import errors, paths
+from labkit.model import spec
+from labkit.providers import base
+from labkit.providers.ssh import provider
+from tests.contracts import provider as contract
+from tests.netns import command, test_provider
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
+
+NAMES = ("control", "node1", "node2")
+#: Rules, addresses, routes, namespaces, settings, processes, and every file with its time. The
+#: chains that iptables itself has may be there, empty.
+LOOK = r"""
+iptables-save | grep '^-A\|^:[^ ]* -'
+ip -o link | sed 's/@.*//' | cut -d: -f2
+ip -o -4 address | cut -d' ' -f2-8
+ip -4 route show table all
+ip -6 route show table all | grep -v ' fe80::\|ff00::\|^fe80' # the kernel's own, in its own time
+ip rule
+ip netns
+cat /proc/sys/net/ipv4/ip_forward
+cat /proc/sys/net/bridge/bridge-nf-call-iptables 2>/dev/null
+for each in /proc/[0-9]*; do
+    line=$(tr '\0' ' ' <$each/cmdline 2>/dev/null)
+    case $line in *labkit* | *.pyz*) echo "process $line" ;; esac
+done | grep -v 'for each'
+find /etc /var /run /tmp /root ! -type d ! -name sshd.log -printf '%p %T@\n' 2>/dev/null | sort
+find /etc /var /run /tmp /root -type d 2>/dev/null | sort
+true
+"""
+
+
+@pytest.fixture
+def hosts(home: Path) -> Iterator[contract.Lab]:
+    """Three machines that no lab has; they do not forward, as hosts do not."""
+    made = test_provider.make("h", clients=0)
+    made.provider.ensure(contract.progress())
+    for name in NAMES:
+        contract.said(made, name, "sh", "-c", "echo 0 >/proc/sys/net/ipv4/ip_forward")
+    yield made
+    made.provider.purge()
+
+
+def lent(hosts: contract.Lab) -> tuple[spec.HostSpec, ...]:
+    return tuple(
+        spec.HostSpec(
+            node.name,
+            str(node.address),
+            node.role,
+            key=str(hosts.paths.private_key),
+            host_key=hosts.provider.endpoint(node.name).host_key,
+        )
+        for node in hosts.spec.nodes
+    )
+
+
+def write_lab_file(hosts: contract.Lab, folder: Path, name: str) -> None:
+    lines = [f'name = "{name}"', 'provider = "ssh"']
+    for host in lent(hosts):
+        lines += ["[[hosts]]", f'address = "{host.address}"', f'name = "{host.name}"']
+        lines += [f'key = "{host.key}"', f'host_key = "{host.host_key}"']
+    folder.mkdir()
+    (folder / "labkit.toml").write_text("\n".join(lines))
+
+
+def labkit(hosts: contract.Lab, folder: Path, *words: str) -> command.Done:
+    home = hosts.paths.state.parents[2]
+    return command.Shell(home, folder, hosts.provider.within(())).labkit(*words)
+
+
+def look(hosts: contract.Lab, name: str) -> list[str]:
+    return contract.said(hosts, name, "sh", "-c", LOOK).splitlines()
+
+
+def test_a_lab_on_hosts_answers_and_leaves_them_as_it_found_them(
+    hosts: contract.Lab, tmp_path: Path
+) -> None:
+    write_lab_file(hosts, tmp_path / "one", "one")
+    write_lab_file(hosts, tmp_path / "two", "two")
+    before = {name: look(hosts, name) for name in NAMES}
+    up = labkit(hosts, tmp_path / "one", "up")
+    assert up.status == 0, up
+    assert "5 of 5 requests" in up.stdout
+    again = labkit(hosts, tmp_path / "one", "up")
+    assert again.status == 0, again
+    shown = labkit(hosts, tmp_path / "one", "inspect", "app1", "--node", "node2")
+    assert "KUBE-NODEPORT-CONTAINER" in shown.stdout, shown
+    other = labkit(hosts, tmp_path / "two", "up")
+    other.refused(7, "LK-BUSY", "control: bears the mark of another lab, one", "node2: bears")
+    stopped = labkit(hosts, tmp_path / "one", "stop", "node1")
+    stopped.refused(5, "LK-NOT-SUPPORTED", "cannot stop node1")
+    during = look(hosts, "node1")
+    assert "/var/lib/labkit.mark" in " ".join(during)
+    down = labkit(hosts, tmp_path / "one", "down")
+    assert down.status == 0, down
+    for name in NAMES:
+        changed = set(look(hosts, name)).symmetric_difference(before[name])
+        assert not changed, (name, sorted(changed))
+    assert labkit(hosts, tmp_path / "one", "down", "--purge", "--yes").status == 0
+
+
+def test_what_is_wrong_is_said_of_all_hosts_before_anything_is_changed(
+    hosts: contract.Lab, tmp_path: Path
+) -> None:
+    write_lab_file(hosts, tmp_path / "one", "one")
+    contract.said(hosts, "node1", "ip", "link", "add", "cbr0", "type", "bridge")
+    contract.said(hosts, "node2", "ip", "route", "add", "blackhole", "10.9.0.0/16")
+    contract.said(hosts, "node2", "ip", "route", "add", "10.244.9.0/24", "dev", "lo")
+    before = {name: look(hosts, name) for name in NAMES}
+    up = labkit(hosts, tmp_path / "one", "up")
+    up.refused(
+        5, "LK-NOT-SUPPORTED", "node1: has already cbr0", "node2: has a route to 10.244.9.0/24"
+    )
+    assert {name: look(hosts, name) for name in NAMES} == before
+
+
+def test_a_host_key_that_nobody_knows_is_not_taken(
+    hosts: contract.Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    host = spec.HostSpec("control", "192.168.56.10", "control-plane")
+    lab = spec.plan("k", provider="ssh", hosts=(host, spec.HostSpec("node1", "192.168.56.11")))
+    made = provider.SshProvider(lab, paths.of("k"), hosts.provider.dial)
+    with pytest.raises(errors.LabkitError, match="is not in") as caught:
+        made.ensure(contract.progress())
+    assert "ssh-keyscan 192.168.56.10" in caught.value.hint
+    (tmp_path / ".ssh").mkdir()
+    known = [f"{each.address} {each.host_key}\n" for each in lent(hosts)[:2]]
+    (tmp_path / ".ssh" / "known_hosts").write_text("".join(known))
+    assert made.endpoint("node1").host_key == lent(hosts)[1].host_key
+
+
+class TestSsh(contract.Contract):
+    """The contract; what hosts cannot do is refused with the reason, in the contract itself."""
+
+    @pytest.fixture
+    def lab(self, hosts: contract.Lab) -> Iterator[contract.Lab]:
+        lab, where = spec.plan("s", provider="ssh", hosts=lent(hosts), clients=0), paths.of("s")
+        where.state.mkdir(parents=True)
+        made = provider.SshProvider(lab, where, hosts.provider.dial)
+        yield contract.Lab(lab, where, made)
+        made.purge()
+
+    def test_it_lends(self, lab: contract.Lab) -> None:
+        assert isinstance(lab.provider, base.Borrowed)

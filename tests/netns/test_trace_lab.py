@@ -13,8 +13,12 @@ from pathlib import Path
 import pytest
 
 from labkit import errors, faults, lab
+from labkit.inspection import probing
 from labkit.inspection.predict import asking
 from labkit.inspection.trace import tracing
+from labkit.lab import api
+from labkit.model import resources
+from tests.netns import test_probe_lab
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 
@@ -73,6 +77,22 @@ def test_each_way_in_is_followed_to_the_pod_that_answered(
     assert any("the proxy's first packet" in hop.what for hop in found.hops)
     assert found.translations
     assert rules_of(opened) == before
+
+
+def test_a_datagram_is_followed_there_and_back(opened: lab.Lab) -> None:
+    opened.apply(test_probe_lab.SHOUTER)
+    opened.apply(test_probe_lab.UDP)
+    opened.api.wait_for(
+        resources.PODS, ["shout"], api.lacks_readiness, namespace="default", timeout_s=30
+    )
+    probing.wait_until_served(opened.pool, ["node1"], "default/shout", timeout_s=30)
+    found = opened.trace("shout")
+    assert found.ok, repr(found)
+    told = [hop.what for hop in found.hops]
+    order = ["the first packet", "takes what", "the proxy's first packet", "the pod's answer"]
+    places = [next(i for i, what in enumerate(told) if what.startswith(one)) for one in order]
+    back = next(i for i, what in enumerate(told) if what.startswith("the answer"))
+    assert [*places, back] == sorted([*places, back])
 
 
 def listeners(opened: lab.Lab, node: str) -> list[str]:

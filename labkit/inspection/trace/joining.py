@@ -73,10 +73,15 @@ def join(planned: shot.Shot, sent_at: float, told: Sequence[Told], answer: answe
     proxy_node, record = _find_record(planned, told)
     onward, return_ = _second(passages, record)
     source = there[0].first.source if there else answer.own_address or "?"
+    # A TCP connection stands before the proxy knows of it: the kernel answers the first packet.
+    # A datagram is answered by nobody but the pod, and that answer comes back through the proxy.
+    is_tcp = planned.protocol == "TCP"
+    who = "the kernel's answer to it" if is_tcp else "the answer"
+    returned = [_pass(one, sent_at, who) for one in _in_order(back)]
     hops = (
         Hop(planned.sender, 0.0, f"sends from {source}:{planned.source_port} to {planned.dialled}"),
         *(_pass(one, sent_at, "the first packet") for one in _in_order(there)),
-        *(_pass(one, sent_at, "the kernel's answer to it") for one in _in_order(back)),
+        *(returned if is_tcp else ()),
         *(_proxy(proxy_node, record, sent_at) if record else ()),
         *(
             _pass(one, sent_at, "the proxy's first packet")
@@ -86,6 +91,7 @@ def join(planned: shot.Shot, sent_at: float, told: Sequence[Told], answer: answe
             _pass(one, sent_at, "the pod's answer to that")
             for one in _in_order(return_, last=proxy_node)
         ),
+        *(() if is_tcp else returned),
         *_answered(planned, proxy_node, record, answer, sent_at),
     )
     lines = tuple(f"{node.node}: {line}" for node in told for line in node.conntrack)
@@ -162,7 +168,7 @@ def _proxy(node: str, record: Mapping[str, Any], sent_at: float) -> Iterator[Hop
     began = _seconds(record["time"])
     asked = record["destination"] or "an address that nobody knows"
     taken = _since(began, sent_at)
-    yield Hop(where, taken, f"takes the connection of {record['client']}, meant for {asked}")
+    yield Hop(where, taken, f"takes what {record['client']} sent, meant for {asked}")
     for failed in record["failedDials"]:
         yield Hop(where, None, f"tried {failed['endpoint']} in vain: {failed['why']}")
     if record["endpoint"]:
@@ -173,7 +179,7 @@ def _proxy(node: str, record: Mapping[str, Any], sent_at: float) -> Iterator[Hop
         )
     if record["source"]:
         connected = _since(began + _lasted(record, "connected"), sent_at)
-        yield Hop(where, connected, f"has a connection of its own, from {record['source']}")
+        yield Hop(where, connected, f"has a socket of its own toward it: {record['source']}")
 
 
 def _answered(

@@ -1,0 +1,1 @@
+"""The README's pictures, and `python -m tests.browser.pictures`, which takes them again."""

@@ -1,4 +1,4 @@
-"""What every test may use: folders of its own instead of the learner's."""
+"""What every test may use: folders of its own instead of the learner's, and time to think."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# How long an example takes says more of the machine than of us; pytest's own time limit holds.
+hypothesis.settings.register_profile(
+    "labkit", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("labkit")
 
 
 @pytest.fixture

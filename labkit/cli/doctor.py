@@ -19,8 +19,13 @@ SIGNS = {"fine": "ok", "warning": "warning", "blocked": "not possible"}
 @click.command()
 @options.shared("table", "json", "yaml", yes=True)
 @click.option("--fix", is_flag=True, help="Install the Debian packages that are missing.")
+@click.option(
+    "--provider",
+    type=click.Choice(["netns", "vagrant"]),
+    help="Judge for this one; by default the lab file's.",
+)
 @click.pass_obj
-def command(current: session.Session, fix: bool) -> int:
+def command(current: session.Session, fix: bool, provider: str | None) -> int:
     """Say whether a lab can run here, in which way, and what to change where it cannot.
 
     Of the lab file it says whether it can be read, and of a control plane that it names, which
@@ -29,26 +34,28 @@ def command(current: session.Session, fix: bool) -> int:
     \b
       labkit doctor
       labkit doctor --fix --yes
+      labkit doctor --provider vagrant
 
     Ends with 0 when all is well, 3 with warnings, 5 when no lab can run here yet.
     """
     from labkit.preflight import findings
 
+    chosen = provider or ""
     missing = current.world.missing_packages() if fix else ()
     if missing:
         current.world.install(missing, current.agrees)
-    found = current.world.findings()
+    found = current.world.findings(chosen)
     verdict = findings.worst(found)
     if current.output == "table":
-        click.echo(render(found, way(), verdict))
+        click.echo(render(found, way(chosen), verdict))
     else:
-        output.data(as_data(found, way(), verdict), current.output)
+        output.data(as_data(found, way(chosen), verdict), current.output)
     return EXIT[verdict]
 
 
-def way() -> str:
+def way(provider: str = "") -> str:
     """How machines are made here: by Vagrant but on Linux, where root needs no user namespace."""
-    if not system.is_linux():
+    if provider == "vagrant" or not system.is_linux():
         return "vagrant"
     return "root" if system.is_root() else "rootless"
 

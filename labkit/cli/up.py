@@ -75,6 +75,8 @@ def command(
             with progress.watch(current.events, sys.stderr) as observer:
                 report = lab.up(example=example, observer=observer, timeout_s=current.timeout_s)
         except errors.LabkitError as error:
+            if lab.spec.provider != "netns":
+                raise  # Vagrant, and a machine that exists already, say themselves what they lack
             raise _reason(current, error) from error
         output.show(report, current.output)
         output.note(next_steps(lab.spec.name, example=example))

@@ -67,11 +67,10 @@ class World:
 
         packages.install(missing, ask)
 
-    def findings(self) -> tuple[Finding, ...]:
+    def findings(self, provider: str = "") -> tuple[Finding, ...]:
         from labkit.lab import doctor
-        from labkit.preflight import findings, machine
 
-        return findings.judge(machine.read()) + doctor.judge_lab_file()
+        return doctor.judge(provider)
 
     def is_terminal(self) -> bool:
         """True when somebody is there to answer a question."""

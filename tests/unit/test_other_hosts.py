@@ -65,6 +65,9 @@ def test_doctor_says_what_is_linux_only(run: Run, platform: str) -> None:
     assert {"darwin": "this is macOS", "win32": "this is Windows"}[platform] in system["what"]
     assert "network namespaces and their holder are Linux's alone" in system["what"]
     assert said["way"] == "vagrant"
+    found = next(each for each in said["findings"] if each["id"] == "vagrant-provider")
+    assert (found["verdict"], done.returncode) == ("blocked", 5)
+    assert "Vagrant has no provider to use here" in found["what"]
 
 
 def test_without_a_word_vagrant_makes_the_machines(run: Run, home: Path) -> None:

@@ -3,6 +3,7 @@
 * `machines`   what the Vagrantfile is told, and which of Vagrant's providers fits this machine
 * `calls`      `vagrant` itself, through python-vagrant: each call costs seconds, so there are few
 * `faults`     what Vagrant says when something fails, and what to do about it
+* `survey`     what this machine has for Vagrant, and `judging`: what that means for a lab
 * `contact`    the first time that a machine is met: whose host key it has, which key may log in
 * `provider`   the provider protocol on top
 

@@ -18,6 +18,7 @@ PROGRAMS = {
     "virtualbox": "VBoxManage",
     "qemu": "qemu-system-aarch64",
     "lxc": "lxc-create",
+    "hyperv": "vmconnect",
 }
 #: A machine's disk begins as a thin copy of the box; this is what a lab then writes.
 DISK_MIB = 1024

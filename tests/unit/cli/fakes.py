@@ -170,6 +170,7 @@ class FakeWorld(world.World):
         self.programs = {"kubectl"}
         self.missing: tuple[Package, ...] = ()
         self.installed: tuple[Package, ...] = ()
+        self.asked_about = ""
         self.found: tuple[Finding, ...] = (FINE,)
         self.answers: bool | None = None
         self.became: list[str] = []
@@ -198,7 +199,8 @@ class FakeWorld(world.World):
             raise errors.NotSupported("packages are missing", hint="apt-get install")
         self.installed, self.missing = tuple(missing), ()
 
-    def findings(self) -> tuple[Finding, ...]:
+    def findings(self, provider: str = "") -> tuple[Finding, ...]:
+        self.asked_about = provider
         return self.found
 
     def is_terminal(self) -> bool:

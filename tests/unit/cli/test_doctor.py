@@ -32,3 +32,11 @@ def test_fix_installs_what_is_missing(run: Run, world: FakeWorld) -> None:
     assert run("doctor", "--fix", "--yes").exit_code == 0
     assert world.installed == PACKAGES[:1]
     assert run("doctor", "--fix").exit_code == 0  # nothing left to ask about
+
+
+def test_it_judges_for_the_provider_that_is_named(run: Run, world: FakeWorld) -> None:
+    done = run("doctor", "--provider", "vagrant", "-o", "json")
+    assert world.asked_about == "vagrant"
+    assert json.loads(done.stdout)["way"] == "vagrant"
+    run("doctor")
+    assert world.asked_about == ""

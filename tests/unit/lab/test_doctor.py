@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from labkit.client import config
 from labkit.lab import doctor
+from labkit.providers.vagrant import survey
 
 NAMED = '[control_plane]\nkubeconfig = "theirs"\n'
 
@@ -57,3 +59,22 @@ def test_a_lab_file_with_a_mistake_is_a_finding(here: Path) -> None:
     assert (found.id, found.verdict) == ("lab-file", "blocked")
     assert "nodes.workers" in found.what
     assert found.fix
+
+
+def test_the_lab_files_own_provider_is_judged_unless_another_is_named(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "labkit.toml").write_text('provider = "vagrant"\nvagrant.provider = "parallels"\n')
+    facts = dataclasses.replace(survey.read(), vagrant=True)
+    monkeypatch.setattr(survey, "read", lambda: facts)
+    named = {each.id: each.what for each in doctor.judge()}
+    assert "parallels does not run here" in named["vagrant-provider"]
+    assert "namespaces" not in named
+    assert "vagrant-provider" not in {each.id for each in doctor.judge("netns")}
+
+
+def test_a_lab_file_that_cannot_be_read_does_not_hide_what_the_machine_lacks(here: Path) -> None:
+    (here / "labkit.toml").write_text("[nodes]\nworkers = 0\n")
+    found = [each.id for each in doctor.judge("vagrant")]
+    assert found[0].startswith("vagrant")
+    assert found[-1] == "lab-file"

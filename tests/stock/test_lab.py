@@ -16,7 +16,7 @@ from tests.netns import foreign
 from tests.netns.test_external_control_plane import controllers_work, everything
 from tests.netns.test_up import eventually
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.stock, pytest.mark.lab, pytest.mark.timeout(900)]
 
 STORE = "http://127.0.0.1:2379"
 

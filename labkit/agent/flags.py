@@ -1,4 +1,4 @@
-"""The command line: kube-proxy's flags, and two of our own: `--node-ip` and `--drain-timeout`.
+"""The command line: the flags of `labkit.model.flags`, and what their values may look like.
 
 Durations are in Go's form (`250ms`, `1m30s`), addresses are `IP:port`. A wrong flag ends the
 program with status 2 and a message that says what was wrong.
@@ -10,13 +10,14 @@ import argparse
 import ipaddress
 import re
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from labkit import errors
 from labkit.agent import ports
+from labkit.model import flags
 
 _UNITS_S = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 #: systemd's unit and the supervisor (labkit/deploy) wait 5 s longer.
@@ -99,88 +100,10 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    flag = parser.add_argument
-    flag("--kubeconfig", default="", help="where the API server is, and who we are")
-    flag("--hostname-override", default="", help="this node's name, instead of its host name")
-    flag(
-        "--bind-address",
-        type=_checked(_listen_address),
-        default="0.0.0.0",
-        help="the address that proxy ports are opened at",
-    )
-    flag(
-        "--node-ip",
-        type=_checked(IPv4Address),
-        help="the address that stands for this node in DNAT rules (default: the source address "
-        "of the default route)",
-    )
-    flag(
-        "--proxy-port-range",
-        type=_checked(ports.parse_port_range),
-        default="",
-        help="ports to proxy from, as 40000-41000 or 40000+1000; any port if empty",
-    )
-    flag("--proxy-mode", choices=("userspace", ""), default="userspace", help="the one there is")
-    flag(
-        "--cluster-cidr",
-        type=_checked(_network),
-        default="",
-        help="the network of all pods: the journal tells by it whether a client is one",
-    )
-    _add_durations(flag)
-    for name, default, shown in (
-        ("--healthz-bind-address", "0.0.0.0:10256", "/healthz"),
-        (
-            "--metrics-bind-address",
-            "127.0.0.1:10249",
-            "/metrics, /proxyMode and, over loopback, /debug",
-        ),
-    ):
-        flag(name, type=_checked(parse_address), default=default, help=f"where {shown} is served")
-    flag("--v", "-v", type=int, default=0, metavar="LEVEL", help="2 and above log every connection")
-    flag(
-        "--cleanup",
-        type=_checked(_parse_bool),
-        nargs="?",
-        const=True,
-        default=False,
-        help="remove every rule and chain of kube-proxy's userspace mode, and exit",
-    )
+    for flag in flags.FLAGS:
+        how = {"default": flag.default, "help": flag.meaning, **_HOW.get(flag.name, {})}
+        parser.add_argument(f"--{flag.name}", *_SHORT.get(flag.name, ()), **how)
     return parser
-
-
-def _add_durations(flag: Callable[..., Any]) -> None:
-    positive = _checked(_positive_duration)
-    flag(
-        "--iptables-sync-period",
-        type=positive,
-        default="30s",
-        help="how long rules that somebody else changed may stay so",
-    )
-    flag(
-        "--iptables-min-sync-period",
-        type=_checked(parse_duration),
-        default="1s",
-        help="the shortest time between syncs, after a burst of two",
-    )
-    flag(
-        "--udp-timeout",
-        type=positive,
-        default="250ms",
-        help="a UDP client that was silent for so long is balanced anew",
-    )
-    flag(
-        "--drain-timeout",
-        type=_checked(_drain_duration),
-        default="3s",
-        help="how long open connections may go on after SIGTERM; a second one ends them",
-    )
-    flag(
-        "--config-sync-period",
-        type=positive,
-        default="15m",
-        help="accepted and not needed: nothing that the API server said is ever forgotten",
-    )
 
 
 def _positive_duration(text: str) -> float:
@@ -204,6 +127,10 @@ def _listen_address(text: str) -> IPv4Address:
     return address
 
 
+def _node_address(text: str) -> IPv4Address | None:
+    return IPv4Address(text) if text else None
+
+
 def _network(text: str) -> IPv4Network | None:
     return IPv4Network(text) if text else None
 
@@ -224,3 +151,23 @@ def _checked(parse: Callable[[str], Any]) -> Callable[[str], Any]:
             raise argparse.ArgumentTypeError(str(error)) from error
 
     return checked
+
+
+#: What argparse has to know of a flag, where it is no plain text.
+_HOW: Mapping[str, Mapping[str, Any]] = {
+    "bind-address": {"type": _checked(_listen_address)},
+    "node-ip": {"type": _checked(_node_address)},
+    "proxy-port-range": {"type": _checked(ports.parse_port_range)},
+    "proxy-mode": {"choices": ("userspace", "")},
+    "cluster-cidr": {"type": _checked(_network)},
+    "iptables-sync-period": {"type": _checked(_positive_duration)},
+    "iptables-min-sync-period": {"type": _checked(parse_duration)},
+    "udp-timeout": {"type": _checked(_positive_duration)},
+    "drain-timeout": {"type": _checked(_drain_duration)},
+    "config-sync-period": {"type": _checked(_positive_duration)},
+    "healthz-bind-address": {"type": _checked(parse_address)},
+    "metrics-bind-address": {"type": _checked(parse_address)},
+    "v": {"type": int, "metavar": "LEVEL"},
+    "cleanup": {"type": _checked(_parse_bool), "nargs": "?", "const": True},
+}
+_SHORT = {"v": ("-v",)}

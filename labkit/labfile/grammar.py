@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 
 from labkit import system
-from labkit.model import spec
+from labkit.model import flags, spec
 
 PROVIDERS = ("netns", "vagrant", "ssh")
 VAGRANT_PROVIDERS = (
@@ -26,27 +26,9 @@ ROLES = ("control-plane", "worker")
 PROXY_MODES = ("userspace",)
 
 #: kube-proxy's flags that the agent knows and a person may set.
-PROXY_FLAGS = (
-    "bind-address",
-    "proxy-port-range",
-    "udp-timeout",
-    "iptables-sync-period",
-    "iptables-min-sync-period",
-    "drain-timeout",
-    "config-sync-period",
-    "healthz-bind-address",
-    "metrics-bind-address",
-    "v",
-)
+PROXY_FLAGS = tuple(flag.name for flag in flags.FLAGS if not flag.set_by)
 #: Those that labkit sets, each with where its value comes from.
-OWN_FLAGS = {
-    "kubeconfig": "labkit writes it for every node",
-    "hostname-override": "it is the node's name",
-    "node-ip": "it is the node's address",
-    "cluster-cidr": "it is the network of all pods",
-    "proxy-mode": "say `mode` under [proxy]",
-    "cleanup": "it would end the agent",
-}
+OWN_FLAGS = {flag.name: flag.set_by for flag in flags.FLAGS if flag.set_by}
 
 Flag = str | int | float | bool
 

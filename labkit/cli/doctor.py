@@ -22,7 +22,7 @@ SIGNS = {"fine": "ok", "warning": "warning", "blocked": "not possible"}
 @click.option(
     "--provider",
     type=click.Choice(["netns", "vagrant"]),
-    help="Judge for this one; by default the lab file's.",
+    help="Judge for this one.  [default: the lab file's]",
 )
 @click.pass_obj
 def command(current: session.Session, fix: bool, provider: str | None) -> int:
@@ -40,11 +40,10 @@ def command(current: session.Session, fix: bool, provider: str | None) -> int:
     """
     from labkit.preflight import findings
 
-    chosen = provider or ""
-    missing = current.world.missing_packages() if fix else ()
-    if missing:
-        current.world.install(missing, current.agrees)
-    found = current.world.findings(chosen)
+    chosen = provider or current.world.planned_provider()
+    if fix and chosen == "netns":
+        current.world.ensure_packages(current.agrees)
+    found = current.world.findings(chosen, current.name)
     verdict = findings.worst(found)
     if current.output == "table":
         click.echo(render(found, way(chosen), verdict))
@@ -53,10 +52,10 @@ def command(current: session.Session, fix: bool, provider: str | None) -> int:
     return EXIT[verdict]
 
 
-def way(provider: str = "") -> str:
-    """How machines are made here: by Vagrant but on Linux, where root needs no user namespace."""
-    if provider == "vagrant" or not system.is_linux():
-        return "vagrant"
+def way(provider: str) -> str:
+    """How machines are had here. Namespaces in one of two ways: root needs none for users."""
+    if provider != "netns":
+        return provider
     return "root" if system.is_root() else "rootless"
 
 

@@ -46,8 +46,8 @@ def command(current: session.Session, folder: Path | None, port: int | None, bro
         )
     target = (folder or workspace.default_folder()).expanduser().absolute()
     with current.lab() as lab:
-        if missing := current.world.missing_packages():
-            current.world.install(missing, current.agrees)
+        if lab.spec.provider == "netns":
+            current.world.ensure_packages(current.agrees)
         with progress.watch(current.events, sys.stderr) as observer:
             lab.up(example=False, observer=observer, timeout_s=current.timeout_s)
         name = lab.spec.name

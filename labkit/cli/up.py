@@ -59,7 +59,6 @@ def command(
 
     What is there already is kept: `up` compares, and mends only what differs.
     """
-    _ensure_packages(current)
     said = {
         "workers": workers,
         "clients": clients,
@@ -71,6 +70,8 @@ def command(
     if bundle:
         overrides |= _use_bundle(current, bundle, overrides)
     with current.lab(overrides) as lab:
+        if lab.spec.provider == "netns":
+            current.world.ensure_packages(current.agrees)
         try:
             with progress.watch(current.events, sys.stderr) as observer:
                 report = lab.up(example=example, observer=observer, timeout_s=current.timeout_s)
@@ -81,12 +82,6 @@ def command(
         output.show(report, current.output)
         output.note(next_steps(lab.spec.name, example=example))
     return 0 if report.ways is None or report.ways.ok else 1
-
-
-def _ensure_packages(current: session.Session) -> None:
-    missing = current.world.missing_packages()
-    if missing:
-        current.world.install(missing, current.agrees)
 
 
 def _use_bundle(
@@ -112,7 +107,7 @@ def _reason(current: session.Session, error: errors.LabkitError) -> errors.Labki
     """The machine's own shortcoming where it has one that explains the error; else the error."""
     if error.exit_code not in _MAY_BE_THE_MACHINE:
         return error
-    for finding in current.world.findings():
+    for finding in current.world.findings("netns", current.name):
         if finding.verdict == "blocked":
             kind = errors.DiskFull if finding.id == "disk" else errors.NotSupported
             reason = kind(finding.what, hint=finding.fix)

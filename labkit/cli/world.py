@@ -54,6 +54,11 @@ class World:
         sys.stderr.flush()
         os.execvp(argv[0], list(argv))  # noqa: S606 - no shell is the point
 
+    def ensure_packages(self, ask: Callable[[str], bool]) -> None:
+        """Install what namespaces need; machines of Vagrant's, and hosts, need nothing of it."""
+        if missing := self.missing_packages():
+            self.install(missing, ask)
+
     def missing_packages(self) -> tuple[Package, ...]:
         from labkit import system
         from labkit.preflight import packages
@@ -67,10 +72,16 @@ class World:
 
         packages.install(missing, ask)
 
-    def findings(self, provider: str = "") -> tuple[Finding, ...]:
+    def findings(self, provider: str, name: str | None) -> tuple[Finding, ...]:
         from labkit.lab import doctor
 
-        return doctor.judge(provider)
+        return doctor.judge(provider, name)
+
+    def planned_provider(self) -> str:
+        """The lab file's, or the usual one."""
+        from labkit.lab import doctor
+
+        return doctor.planned().provider
 
     def is_terminal(self) -> bool:
         """True when somebody is there to answer a question."""

@@ -1,40 +1,45 @@
 """What `labkit doctor` says of the lab that would be made: its file, kubeconfig, and provider.
 
-Only files are read, and Vagrant is asked what it has. Whether the nodes reach the server is seen by
-`up`, which asks from each node.
+Only files are read, and Vagrant is asked what it has. Whether hosts will do, and whether nodes
+reach the server, is seen by `up`, which asks there.
 """
 
 from __future__ import annotations
 
-from labkit import errors, labfile, system
+from labkit import errors, labfile, paths, system
 from labkit.lab.external import kubeconfig
 from labkit.model import spec
 from labkit.preflight import findings, machine
 from labkit.preflight.findings import Finding
+from labkit.providers import registry
 
 
-def judge(provider: str = "") -> tuple[Finding, ...]:
-    """Of this machine for that provider; where none is named, the lab file's, or the usual one."""
-    lab = _planned(provider)
+def judge(provider: str = "", name: str | None = None) -> tuple[Finding, ...]:
+    """Of this machine for that provider and lab; where none is named, those of the lab file."""
+    lab = planned(provider, name)
     return (*_judge_machine(lab), *judge_lab_file())
 
 
-def _planned(provider: str) -> spec.LabSpec:
+def planned(provider: str = "", name: str | None = None) -> spec.LabSpec:
     """The lab of the lab file. One that cannot be read is a finding of its own."""
     try:
-        return labfile.load(overrides={"provider": provider or None})
+        return labfile.load(overrides={"provider": provider or None, "name": name})
     except errors.ConfigError:
         return spec.plan(provider=provider or system.default_provider())
 
 
 def _judge_machine(lab: spec.LabSpec) -> tuple[Finding, ...]:
     facts = machine.read()
+    if lab.provider == "ssh":
+        return findings.judge_state(facts)
     if lab.provider != "vagrant":
         return findings.judge(facts)
     from labkit.providers.vagrant import judging, survey
 
     where = () if system.is_linux() else findings.judge(facts)
-    return (*where, *judging.judge(survey.read(), lab))
+    there = registry.open_provider(lab, paths.of(lab.name)).machines()
+    states = {each.name: each.state for each in there}
+    return (*where, *judging.judge(survey.read(), lab, states))
 
 
 def judge_lab_file() -> tuple[Finding, ...]:

@@ -55,9 +55,13 @@ def judge(facts: machine.Machine) -> tuple[Finding, ...]:
         _explain_packages(facts),
         *_explain_user(facts),
         *_explain_trials(facts),
-        _explain_disk(facts),
-        _explain_runtime(facts),
+        *judge_state(facts),
     )
+
+
+def judge_state(facts: machine.Machine) -> tuple[Finding, ...]:
+    """Room for what every lab keeps on the learner's machine, whatever makes its machines."""
+    return _explain_disk(facts), _explain_runtime(facts)
 
 
 def _explain_system(facts: machine.Machine) -> Finding:

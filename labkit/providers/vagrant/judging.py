@@ -7,11 +7,13 @@ what `faults` would say in the middle of `up`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Interface
 
 from labkit import errors
 from labkit.model import spec
 from labkit.preflight.findings import Finding
+from labkit.providers.base import MachineState
 from labkit.providers.vagrant import machines
 from labkit.providers.vagrant.survey import Facts
 
@@ -33,6 +35,11 @@ PLUGINS = {
     "qemu": "vagrant-qemu",
     "lxc": "vagrant-lxc",
 }
+#: How the links are called that a provider makes for its machines' networks, and by which this
+#: machine is in them. Of VirtualBox and VMware, one network serves all labs.
+LINKS = {"libvirt": "virbr", "lxc": "lk-", "virtualbox": "vboxnet", "vmware_desktop": "vmnet"}
+SHARES_NETWORKS = ("virtualbox", "vmware_desktop")
+
 _GET_VAGRANT = {
     "Linux": "sudo apt-get install vagrant vagrant-libvirt libvirt-daemon-system",
     "macOS": "brew install --cask hashicorp-vagrant",
@@ -45,24 +52,31 @@ _GET_SOFTWARE = {
 }
 
 
-def judge(facts: Facts, lab: spec.LabSpec) -> tuple[Finding, ...]:
-    """All findings about the lab here, what everything else rests on first."""
+def judge(
+    facts: Facts, lab: spec.LabSpec, states: Mapping[str, MachineState] | None = None
+) -> tuple[Finding, ...]:
+    """All findings about the lab here, what everything else rests on first.
+
+    `states` are those of the machines that the lab has already: these have their memory and disk.
+    """
+    states = states or {}
+    room = tuple(_room(facts, lab, states))
     if not facts.vagrant:
         fix = _GET_VAGRANT.get(facts.system, "see https://developer.hashicorp.com/vagrant/install")
-        return (Finding("vagrant", "blocked", "Vagrant is not installed", fix), *_room(facts, lab))
+        return (Finding("vagrant", "blocked", "Vagrant is not installed", fix), *room)
     provider = machines.choose_provider(
         lab.vagrant.provider, lambda program: _is_here(facts, program)
     )
     found = _explain_provider(facts, lab.vagrant.provider, provider)
     if not found.ok:
-        return (found, *_room(facts, lab))
+        return (found, *room)
     return (
         found,
         *_explain_plugin(facts, provider),
         *_explain_virtualisation(facts, provider),
         _explain_box(facts, provider, lab.vagrant),
-        _explain_network(facts, lab),
-        *_room(facts, lab),
+        _explain_network(facts, lab, provider, is_made=bool(set(states.values()) - {"absent"})),
+        *room,
     )
 
 
@@ -135,9 +149,12 @@ def default_box(vagrantfile: str, provider: str) -> str:
     return named.get(provider) or (usual[1] if usual else "")
 
 
-def _explain_network(facts: Facts, lab: spec.LabSpec) -> Finding:
+def _explain_network(facts: Facts, lab: spec.LabSpec, provider: str, *, is_made: bool) -> Finding:
     wanted = lab.machine_network
+    serves = is_made or provider in SHARES_NETWORKS
     for link, address in facts.addresses:
+        if serves and _is_labs_own(link, address, lab, provider):
+            continue
         if address.network.overlaps(wanted):
             what = f"the lab's network {wanted} clashes with {address} on {link}"
             fix = 'another [network] machines, such as "192.168.60.0/24"'
@@ -145,14 +162,21 @@ def _explain_network(facts: Facts, lab: spec.LabSpec) -> Finding:
     return Finding("machine-network", "fine", f"nothing here has addresses in {wanted}")
 
 
-def _room(facts: Facts, lab: spec.LabSpec) -> Iterator[Finding]:
+def _is_labs_own(link: str, address: IPv4Interface, lab: spec.LabSpec, provider: str) -> bool:
+    """True for the link by which this machine is in a network of the lab's machines."""
+    here = IPv4Interface(f"{lab.learner_address}/{lab.machine_network.prefixlen}")
+    return address == here and provider in LINKS and link.startswith(LINKS[provider])
+
+
+def _room(facts: Facts, lab: spec.LabSpec, states: Mapping[str, MachineState]) -> Iterator[Finding]:
     """By the very check that `up` makes, so that both always say the same."""
-    count = len(lab.machines)
+    now = [states.get(node.name, "absent") for node in lab.machines]
+    start, make = len(now) - now.count("running"), now.count("absent")
     for name, memory_mib, disk_mib in (
-        ("memory", facts.memory_mib, count * machines.DISK_MIB),
+        ("memory", facts.memory_mib, make * machines.DISK_MIB),
         ("vagrant-disk", None, facts.disk_mib),
     ):
         try:
-            machines.check_room(lab, count, count, memory_mib=memory_mib, disk_mib=disk_mib)
+            machines.check_room(lab, start, make, memory_mib=memory_mib, disk_mib=disk_mib)
         except errors.ProviderError as error:
             yield Finding(name, "blocked", error.message, error.hint)

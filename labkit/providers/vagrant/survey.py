@@ -19,8 +19,6 @@ from labkit import errors, local, paths, system
 from labkit.providers.vagrant import machines
 
 KVM = Path("/dev/kvm")
-#: Links that the providers make themselves; a lab's own network on one of them is no clash.
-_PROVIDERS_LINKS = ("virbr", "vboxnet", "vmnet", "bridge", "lk-")
 _ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
 
@@ -85,11 +83,10 @@ def parse_boxes(lines: Iterable[str]) -> Iterator[Box]:
 
 
 def parse_addresses(text: str) -> tuple[tuple[str, IPv4Interface], ...]:
-    """`ip -json -4 address`, but for the links that Vagrant's providers make."""
+    """`ip -json -4 address`: each address with the link that has it."""
     return tuple(
         (link["ifname"], IPv4Interface(f"{each['local']}/{each['prefixlen']}"))
         for link in json.loads(text or "[]")
-        if not link.get("ifname", "lo").startswith(_PROVIDERS_LINKS)
         for each in link.get("addr_info", ())
     )
 

@@ -46,7 +46,7 @@ class FakeLab:
     """Has the verbs of a Lab. `asked` holds every call; `raises` is what the next verb raises."""
 
     def __init__(self, name: str) -> None:
-        self.spec = spec.plan(name)
+        self.spec = spec.plan(name, provider="netns")
         self.paths = paths.of(name)
         self.asked: list[tuple[Any, ...]] = []
         self.raises: BaseException | None = None
@@ -199,9 +199,12 @@ class FakeWorld(world.World):
             raise errors.NotSupported("packages are missing", hint="apt-get install")
         self.installed, self.missing = tuple(missing), ()
 
-    def findings(self, provider: str = "") -> tuple[Finding, ...]:
+    def findings(self, provider: str, name: str | None) -> tuple[Finding, ...]:
         self.asked_about = provider
         return self.found
+
+    def planned_provider(self) -> str:
+        return self.lab.spec.provider
 
     def is_terminal(self) -> bool:
         return self.answers is not None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -38,5 +39,17 @@ def test_it_judges_for_the_provider_that_is_named(run: Run, world: FakeWorld) ->
     done = run("doctor", "--provider", "vagrant", "-o", "json")
     assert world.asked_about == "vagrant"
     assert json.loads(done.stdout)["way"] == "vagrant"
+
+
+@pytest.mark.parametrize("provider", ["vagrant", "ssh"])
+def test_else_for_that_of_the_lab_file_and_installs_nothing_for_another(
+    run: Run, world: FakeWorld, provider: str
+) -> None:
     run("doctor")
-    assert world.asked_about == ""
+    assert world.asked_about == "netns"
+    world.lab.spec = dataclasses.replace(world.lab.spec, provider=provider)
+    world.missing = PACKAGES[:1]
+    done = run("doctor", "--fix", "-o", "json")
+    assert world.asked_about == provider
+    assert json.loads(done.stdout)["way"] == provider
+    assert world.installed == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -77,6 +78,16 @@ def test_up_asks_before_it_installs(run: Run, world: FakeWorld) -> None:
     world.answers = True
     assert run("up").exit_code == 0
     assert world.installed == PACKAGES[:2]
+
+
+@pytest.mark.parametrize("provider", ["vagrant", "ssh"])
+def test_up_asks_for_what_namespaces_need_only_where_it_makes_some(
+    run: Run, world: FakeWorld, provider: str
+) -> None:
+    world.missing = PACKAGES[:1]
+    world.lab.spec = dataclasses.replace(world.lab.spec, provider=provider)
+    assert run("up").exit_code == 0
+    assert world.installed == ()
 
 
 def test_up_asks_nobody_where_nobody_is(run: Run, world: FakeWorld) -> None:

@@ -73,6 +73,14 @@ def test_the_lab_files_own_provider_is_judged_unless_another_is_named(
     assert "vagrant-provider" not in {each.id for each in doctor.judge("netns")}
 
 
+def test_hosts_need_no_namespaces_here(here: Path) -> None:
+    hosts = "".join(f'[[hosts]]\naddress = "192.0.2.{last}"\n' for last in (10, 11))
+    (here / "labkit.toml").write_text(
+        f'provider = "ssh"\nnetwork.machines = "192.0.2.0/24"\n{hosts}'
+    )
+    assert [each.id for each in doctor.judge()] == ["disk", "runtime-folder"]
+
+
 def test_a_lab_file_that_cannot_be_read_does_not_hide_what_the_machine_lacks(here: Path) -> None:
     (here / "labkit.toml").write_text("[nodes]\nworkers = 0\n")
     found = [each.id for each in doctor.judge("vagrant")]

@@ -10,6 +10,7 @@ import pytest
 
 from labkit.model import spec
 from labkit.preflight.findings import Finding, worst
+from labkit.providers import base
 from labkit.providers.vagrant import judging, machines, survey
 
 BOX = survey.Box("cloud-image/debian-12", "libvirt", "20250210.0.0", "amd64")
@@ -136,6 +137,36 @@ def test_a_network_that_clashes() -> None:
     assert "[network] machines" in found.fix
 
 
+LEARNER = IPv4Interface("192.168.56.1/24")
+
+
+@pytest.mark.parametrize("link", ["virbr1", "bridge0", "vboxnet0", "docker0"])
+def test_a_network_that_another_program_made_clashes_too(link: str) -> None:
+    assert f"on {link}" in bad(addresses=((link, LEARNER),))["machine-network"].what
+
+
+def test_the_link_to_the_labs_own_machines_is_no_clash() -> None:
+    states: dict[str, base.MachineState] = {"control": "running"}
+    facts = dataclasses.replace(GOOD, addresses=(("virbr1", LEARNER),))
+    assert worst(judging.judge(facts, LAB, states)) == "fine"
+    other = dataclasses.replace(facts, addresses=(("docker0", LEARNER),))
+    assert worst(judging.judge(other, LAB, states)) == "blocked"
+
+
+def test_virtualbox_has_one_network_for_all_labs() -> None:
+    for address, clashes in ((LEARNER, False), (IPv4Interface("192.168.56.7/16"), True)):
+        found = bad(software=frozenset({"virtualbox"}), addresses=(("vboxnet0", address),))
+        assert ("machine-network" in found) is clashes
+
+
+def test_machines_that_run_have_their_memory_and_those_that_are_made_their_disk() -> None:
+    facts = dataclasses.replace(GOOD, memory_mib=1024, disk_mib=1024)
+    states: dict[str, base.MachineState] = {"control": "running", "node1": "stopped"}
+    found = {each.id: each.what for each in judging.judge(facts, LAB, states) if not each.ok}
+    assert found == {"memory": "2 machines take 2048 MiB of memory, and 1024 MiB are free"}
+    assert worst(judging.judge(facts, LAB, states | {"node1": "running"})) == "fine"
+
+
 def test_too_little_memory_and_disk() -> None:
     found = bad(memory_mib=100, disk_mib=100)
     assert {name: each.verdict for name, each in found.items()} == {
@@ -164,5 +195,5 @@ def test_what_vagrant_and_ip_print() -> None:
         '[{"ifname": "eth0", "addr_info": [{"local": "192.0.2.7", "prefixlen": 24}]},'
         ' {"ifname": "virbr1", "addr_info": [{"local": "192.168.56.1", "prefixlen": 24}]}]'
     )
-    assert survey.parse_addresses(links) == GOOD.addresses
+    assert survey.parse_addresses(links) == (*GOOD.addresses, ("virbr1", LEARNER))
     assert survey.parse_addresses("") == ()

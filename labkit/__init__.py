@@ -18,9 +18,11 @@ from labkit.version import __version__
 if TYPE_CHECKING:
     from labkit.inspection.predict.asking import Request
     from labkit.lab import Lab
+    from labkit.lessons.glossary import Glossary
     from labkit.lessons.lesson import Lesson
+    from labkit.lessons.reference import Reference
 
-__all__ = ["Lab", "Lesson", "Request", "__version__", "lesson", "open"]
+__all__ = ["Lab", "Lesson", "Request", "__version__", "glossary", "lesson", "open", "reference"]
 
 
 def open(name: str | None = None) -> Lab:  # noqa: A001 - the verb a notebook reads well with
@@ -40,6 +42,21 @@ def lesson(name: str, lab: Lab | None = None) -> Lesson:
     from labkit.lessons import lesson as lessons
 
     return lessons.start(name, lab or open())
+
+
+def glossary() -> Glossary:
+    """Every word of the lessons in one sentence, and the lesson that explains it."""
+    from labkit.lessons import glossary as page
+
+    return page.load()
+
+
+def reference() -> Reference:
+    """All chains, flags, ports, commands and faults on one page, from the code's own tables."""
+    from labkit.cli import tables
+    from labkit.lessons import reference as page
+
+    return page.collect(tuple(tables.verbs()), tuple(tables.exits()))
 
 
 def __getattr__(name: str) -> Any:

@@ -1,13 +1,7 @@
 """How a command ends when it does not end well.
 
 Every end has a stable id, one line that says what failed and where, one that says what to try, and
-an exit status:
-
-    0   done, or already so                    5   not supported or not permitted here
-    1   ran, and something failed              6   timed out
-    2   wrong usage, or a wrong value          7   conflict: in use, or somebody else works on it
-    3   done, with warnings                   10   a fault in labkit itself
-    4   nothing matched                      130   interrupted
+an exit status: STATUSES says what each means.
 """
 
 from __future__ import annotations
@@ -19,6 +13,7 @@ import os
 import platform
 import sys
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,8 +25,25 @@ from labkit import errors, local, paths
 
 #: The folder for reports of faults; an underscore cannot be in a lab's name.
 REPORTS = "_faults"
+STATUSES = {
+    0: "done, or already so",
+    1: "ran, and something failed",
+    2: "wrong usage, or a wrong value",
+    3: "done, with warnings",
+    4: "nothing matched: no such lab, node, object",
+    5: "not supported or not permitted here",
+    6: "timed out; the message says what was awaited",
+    7: "conflict: taken, or somebody else works on it",
+    10: "a fault in labkit; the message names the report",
+    130: "interrupted; the lab is consistent, the message says what to type next",
+}
+#: What only a command can end with, besides the errors of `labkit.errors`.
+NOT_PERMITTED, INTERNAL, INTERRUPTED = "LK-NOT-PERMITTED", "LK-INTERNAL", "LK-INTERRUPTED"
+OWN_IDS = {NOT_PERMITTED: 5, INTERNAL: 10, INTERRUPTED: 130}
+
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
+_USAGE = errors.UsageError
 #: What to type after Ctrl-C. Both verbs first mend what the last one left.
 AFTER_INTERRUPT = {
     "up": "`labkit up` goes on from here, `labkit down` ends the lab",
@@ -76,25 +88,42 @@ def explain(error: BaseException, verb: str) -> Failure:
             return Failure(error.id, error.message, error.hint, error.exit_code, error.node, notes)
         case click.exceptions.Abort() | KeyboardInterrupt():
             hint = AFTER_INTERRUPT.get(verb, "`labkit status` shows the lab")
-            return Failure("LK-INTERRUPTED", "interrupted; the lab is consistent", hint, 130)
+            return _own(INTERRUPTED, "interrupted; the lab is consistent", hint)
         case click.ClickException():
             help_line = f"`labkit {verb} --help`" if verb else "`labkit --help`"
-            return Failure("LK-USAGE", error.format_message(), help_line, 2)
+            return Failure(_USAGE.id, error.format_message(), help_line, _USAGE.exit_code)
         case OSError() if error.errno in NO_SPACE:
             place = error.filename2 or error.filename or paths.state_root()
             what = f"no space is left on the disk for {place}"
             hint = "free some, or set XDG_STATE_HOME to a larger disk; then the same command again"
             return Failure(errors.DiskFull.id, what, hint, errors.DiskFull.exit_code)
         case PermissionError():
-            return Failure("LK-NOT-PERMITTED", str(error), "`labkit doctor` looks for the cause", 5)
+            return _own(NOT_PERMITTED, str(error), "`labkit doctor` looks for the cause")
     return _internal(error)
+
+
+def _own(id_: str, message: str, hint: str) -> Failure:
+    return Failure(id_, message, hint, OWN_IDS[id_])
 
 
 def _internal(error: BaseException) -> Failure:
     report = _write_report(error)
     hint = f"send {report} with a word on what you did" if report else "--debug shows more"
     what = f"a fault in labkit: {type(error).__name__}: {error}"
-    return Failure("LK-INTERNAL", what, hint, 10)
+    return _own(INTERNAL, what, hint)
+
+
+def ids() -> Iterator[tuple[str, int]]:
+    """Every id, with the status that a command ends with."""
+    yield from _ids(errors.LabkitError)
+    yield from OWN_IDS.items()
+
+
+def _ids(kind: type[errors.LabkitError]) -> Iterator[tuple[str, int]]:
+    yield kind.id, kind.exit_code
+    for each in kind.__subclasses__():
+        if each.__module__ == errors.__name__:
+            yield from _ids(each)
 
 
 def say(failure: Failure, *, output: str, events: str) -> None:

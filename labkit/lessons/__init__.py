@@ -9,6 +9,8 @@
     results      what a learner sees of all that
     progress     one small file for each learner
     lesson       `Lesson`: the one object that a notebook talks to
+    glossary     every word of the lessons in one sentence
+    reference    chains, flags, ports, commands and faults on one page, from the code's own tables
     workspace    the learner's own copies of the notebooks
 
 Checks and grades look at the lab, never at a notebook's variables: any way to the goal counts.

@@ -16,7 +16,17 @@ from labkit.display import document, shown
 from labkit.inspection import probing
 from labkit.inspection.predict import asking
 from labkit.lab import api
-from labkit.lessons import catalogue, checkpoint, checks, grammar, progress, results, stash, truths
+from labkit.lessons import (
+    catalogue,
+    checkpoint,
+    checks,
+    glossary,
+    grammar,
+    progress,
+    results,
+    stash,
+    truths,
+)
 from labkit.model import resources, words
 
 if TYPE_CHECKING:
@@ -125,6 +135,10 @@ class Lesson(shown.Shown):
             return results.Hint(self.name, one.id, 3, one.near)
         text = "lesson.solve() does it for you. By hand it is:"
         return results.Hint(self.name, one.id, 4, text, tuple(solution_lines(self.file.solution)))
+
+    def word(self, name: str) -> glossary.Term:
+        """What a word of the lessons means. Raises NothingMatched."""
+        return glossary.load().word(name)
 
     def solve(self) -> results.Done:
         """Do the lesson's task, in the way that the last hint shows."""

@@ -17,6 +17,9 @@ SCHEMAS = {
     "lesson-checks": "the live lab against what a lesson's task asks for",
     "lesson-hint": "one step of the ladder of hints",
     "lesson-done": "what a lesson did to the lab, a line each",
+    "glossary": "every word of the lessons, with one sentence and its lesson",
+    "glossary-term": "one of them",
+    "reference": "ways, chains, flags, ports, commands, statuses, faults: the code's own tables",
     "lesson-proof": "what a lesson's author wants proved: its checks mean something",
 }
 VERSION = 1

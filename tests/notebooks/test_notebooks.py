@@ -13,6 +13,7 @@ import pytest
 import labkit
 from labkit import errors
 from labkit.lessons import catalogue, checks, grammar, lesson, progress, proving, scaffold
+from labkit.model import portals
 
 NOTEBOOKS = sorted(catalogue.folder().glob("*.ipynb"))
 LESSONS = catalogue.entries()
@@ -85,6 +86,13 @@ def test_a_lesson_runs_and_its_checks_mean_something(
     assert [one.state for one in begun.check(wait=False).checks] == [
         one.state for one in before.checks
     ]
+
+
+def test_the_reference_needs_no_lab(tmp_path: Path) -> None:
+    shown = " ".join(texts(run(catalogue.folder() / "reference.ipynb", tmp_path)))
+    for chain in portals.CHAINS:
+        assert chain.name in shown
+    assert "connection tracking" in shown
 
 
 @pytest.mark.lab

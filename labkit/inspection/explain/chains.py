@@ -15,6 +15,7 @@ MARKS = {
     "0x8000": ": it will be dropped",
 }
 
+#: The chains that the kernel calls by itself.
 BUILT_IN = {
     "PREROUTING": "every packet that arrives, before it is decided where it goes",
     "INPUT": "packets for a process of this machine",
@@ -23,7 +24,8 @@ BUILT_IN = {
     "POSTROUTING": "every packet that is about to leave",
 }
 
-_WHOLE = {
+#: Chains of iptables mode and of the kubelet, by name; and by how the name begins.
+OTHERS = {
     "KUBE-SERVICES": "kube-proxy's list of Services (iptables mode)",
     "KUBE-EXTERNAL-SERVICES": "Services asked for from outside that have no endpoints",
     "KUBE-NODEPORTS": "kube-proxy's list of nodePorts (iptables mode)",
@@ -36,7 +38,7 @@ _WHOLE = {
     "KUBE-KUBELET-CANARY": "empty: while it exists, nobody has flushed the kubelet's rules",
     "KUBE-PROXY-FIREWALL": "drops what a load balancer's source ranges do not allow",
 }
-_BEGINNING = {
+BEGINNINGS = {
     "KUBE-SVC-": "one port of a Service: chooses an endpoint",
     "KUBE-SVL-": "one port of a Service: chooses among this node's own endpoints",
     "KUBE-SEP-": "one endpoint: rewrites the destination to a pod",
@@ -50,6 +52,6 @@ def explain_chain(name: str) -> str:
     """What a chain is for; empty for one that nobody told us about."""
     if known := portals.chain(name):
         return known.reached_by[0].lower() + known.reached_by[1:].rstrip(".")
-    if found := _WHOLE.get(name) or BUILT_IN.get(name):
+    if found := OTHERS.get(name) or BUILT_IN.get(name):
         return found
-    return next((text for start, text in _BEGINNING.items() if name.startswith(start)), "")
+    return next((text for start, text in BEGINNINGS.items() if name.startswith(start)), "")

@@ -61,6 +61,7 @@ def test_lab_brings_it_up_copies_the_notebooks_and_becomes_jupyterlab(
     done = run("lab", "--folder", str(tmp_path / "mine"), "--no-browser", "--port", "8899")
     assert done.exit_code == 7  # what JupyterLab ended with
     assert "copied 00-the-lab.ipynb" in done.stderr
+    assert "copied reference.ipynb" in done.stderr
     argv = world.became
     assert argv[:2] == ["env", "LABKIT_NAME=lab"]
     assert argv[3:6] == [sys.executable, "-m", "jupyterlab"]

@@ -36,6 +36,7 @@ VERBS = {
         "trace": "Follow one real request hop by hop, over all nodes and through the proxy.",
         "predict": "Say from the rules alone where a request to a Service would go.",
         "capture": "Record packets on several nodes at once, for Wireshark or the terminal.",
+        "events": "Stream what happens in the lab: rules, connections, endpoints, pods, nodes.",
         "explain": "Say in plain words what an iptables rule does.",
         "apply": "Create or change objects from a manifest.",
         "get": "Show objects.",

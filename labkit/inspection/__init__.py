@@ -12,6 +12,8 @@
     layers/     chains, rules, conntrack, sockets, connections of a node, one layer at a time
     predict/    where a request would go, from the rules alone
     probe/      real requests, and the counters that they moved
+    trace/      one real request, followed over all machines and through the proxy
+    events/     what happens everywhere, in one stream, as it happens
     capture/    packets of several nodes in one file
     hosts       a node of any cluster, over SSH
     changes     what is different between two looks
@@ -19,6 +21,6 @@
     probing     sends those requests
     proof       what moved, who answered, whom the pod saw
 
-Everything is pure except `collect`, `layers.look`, `hosts`, `capture.taking` and what sends:
-`probing` and `probe.sending`. The same values can be made from saved text.
+Everything is pure except `collect`, `layers.look`, `hosts`, `capture.taking`, `events.sources`, and
+what sends: `probing`, `probe.sending`, `trace.tracing`. The same values can be made of saved text.
 """

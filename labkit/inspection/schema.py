@@ -18,6 +18,7 @@ SCHEMAS = {
     "ruleset-explanation": (1, "every rule of a set in words, by chain"),
     "probe": (1, "real requests: which rules moved on which node, who answered"),
     "trace": (1, "one real request: hops with the rules that matched, translations, verdict"),
+    "event": (1, "one thing that happened: when, where, to what, and how"),
     "changes": (1, "what is different between two looks, fact by fact"),
 }
 

@@ -22,6 +22,7 @@ from labkit.ssh import pool
 
 if TYPE_CHECKING:
     from labkit.inspection.capture.pcap import Packet
+    from labkit.inspection.events.following import Events
     from labkit.inspection.explain.rule import RuleExplanation
     from labkit.inspection.layers.report import LayerInspection
     from labkit.inspection.predict import asking
@@ -374,6 +375,27 @@ class Lab:
             ends = [one for each in known.values() for one in each]
             wanted = taking.plan_filter(proxying.parse_service(found.service), ends)
         return taking.take(self.pool, names, seconds=seconds, interface=interface, wanted=wanted)
+
+    def events(self, nodes: Sequence[str] = (), *, kinds: Sequence[str] = ()) -> Events:
+        """All that happens from now on, on these nodes (or on all) and on the API server.
+
+        Use it in `with`: it returns when everything is heard. `kinds` are those of `Event.kind`.
+        """
+        from labkit.inspection.events import following, objects, sources
+
+        names = [self.spec.node(name).name for name in nodes or [n.name for n in self.spec.cluster]]
+        api, (first, *others) = self.api, objects.WATCHED
+        watched = [(first, True), *((kind, False) for kind in others)]
+        return following.Events(
+            [
+                *(sources.Node(name, self.pool.connection) for name in names),
+                *(
+                    sources.Objects(kind, api.config, api.dial, is_first=is_first)
+                    for kind, is_first in watched
+                ),
+            ],
+            kinds,
+        )
 
     def explain(self, text: str | rules.Rule) -> RuleExplanation:
         """Say what an iptables rule does: one as `inspect` shows it, or any other."""

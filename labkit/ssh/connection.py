@@ -7,9 +7,10 @@ another, by `sudo -n`, which never asks for a password.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from labkit import errors
@@ -19,6 +20,8 @@ from labkit.ssh.endpoint import Endpoint
 
 if TYPE_CHECKING:
     import paramiko
+
+    from labkit.ssh import stream
 
 #: Half of what sshd allows on a connection (MaxSessions 10): it counts a session that has ended
 #: until its main loop comes round, when the next may already have asked to begin.
@@ -93,6 +96,32 @@ class Connection:
             record=record,
         )
 
+    @contextlib.contextmanager
+    def stream(self, argv: Sequence[str]) -> Iterator[stream.Stream]:
+        """Run `argv` as root and read it line by line. It must end when its stdin ends.
+
+        Raises ConnectionFailed, TimedOut for one that does not end then, and CommandFailed for one
+        that ended with another status than 0.
+        """
+        from labkit.ssh import session, stream
+
+        begun = time.monotonic()
+        with self._sessions:
+            try:
+                opened = stream.Stream(self._connected(), self._as_root(argv))
+                try:
+                    yield opened
+                finally:
+                    done = opened.close()
+            except session.Expired as error:
+                raise errors.TimedOut(f"`{_short(argv)}` does not end", node=self.name) from error
+            except session.Broken as error:
+                raise self._broken(argv) from error
+        said, took = _text(done.stderr), time.monotonic() - begun
+        self.log.add(commands.Command(tuple(argv), done.exit_status, "", said, took, self.name))
+        if done.exit_status:
+            raise errors.CommandFailed(_readable(argv), done.exit_status, said, node=self.name)
+
     def put(self, path: str, data: bytes, *, mode: int = 0o644, timeout_s: float = 60) -> None:
         """Make `path` hold `data`. Until all of it is there, what was at `path` stays."""
         args = (path, f"{mode:o}", str(len(data)))
@@ -122,12 +151,15 @@ class Connection:
                     f"`{_short(argv)}` did not end within {timeout_s:g} s", node=self.name
                 ) from error
             except session.Broken as error:
-                raise errors.ConnectionFailed(
-                    f"the connection broke while `{_short(argv)}` ran",
-                    hint="`labkit status` says which nodes run; `labkit up` mends the lab",
-                    node=self.name,
-                ) from error
+                raise self._broken(argv) from error
         return done.exit_status, _text(done.stdout), _text(done.stderr)
+
+    def _broken(self, argv: Sequence[str]) -> errors.ConnectionFailed:
+        return errors.ConnectionFailed(
+            f"the connection broke while `{_short(argv)}` ran",
+            hint="`labkit status` says which nodes run; `labkit up` mends the lab",
+            node=self.name,
+        )
 
     def _as_root(self, argv: Sequence[str]) -> Sequence[str]:
         return argv if self.endpoint.user == "root" else ("sudo", "-n", "--", *argv)

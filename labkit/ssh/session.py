@@ -88,7 +88,7 @@ def _run(
     if not channel.status_event.wait(left()):
         raise TimeoutError
     status = channel.recv_exit_status()
-    if status == SIGNALLED and _is_dead(channel.get_transport()):
+    if status == SIGNALLED and is_dead(channel.get_transport()):
         raise EOFError
     return Outcome(status, stdout, stderr)
 
@@ -116,7 +116,8 @@ def _read(
         pieces.append(piece)
 
 
-def _is_dead(transport: paramiko.Transport) -> bool:
+def is_dead(transport: paramiko.Transport) -> bool:
+    """Whether the connection has broken."""
     # The thread of a broken connection first wakes us and then says that it is no longer active.
     transport.join(0.05)
     return not transport.is_active()

@@ -16,6 +16,7 @@ import pytest
 
 from labkit import errors
 from labkit.ssh import config, connection, keys, pool
+from labkit.ssh import stream as streams
 from tests.contracts import machine
 
 
@@ -112,6 +113,46 @@ class TestRun:
         assert caught.value.node == "node1"
         beside.join()
         assert other == ["fine\n"]
+
+
+class TestStream:
+    def test_lines_come_while_the_program_runs(self, ssh: connection.Connection) -> None:
+        with ssh.stream(["sh", "-c", "echo one; read word; echo two"]) as stream:
+            lines = stream.lines()
+            assert next(lines) == "one"
+            stream.end()
+            assert list(lines) == ["two"]
+        assert ssh.log
+
+    def test_it_ends_when_nobody_listens(self, ssh: connection.Connection) -> None:
+        with ssh.stream(["sh", "-c", "echo $$; exec cat"]) as stream:
+            pid = next(stream.lines())
+        assert ssh.run(["test", "-e", f"/proc/{pid}"], check=False).exit_status == 1
+
+    def test_a_bad_end_raises_with_its_last_words(self, ssh: connection.Connection) -> None:
+        with (
+            pytest.raises(errors.CommandFailed, match="status 3: gone"),
+            ssh.stream(["sh", "-c", "echo gone >&2; exit 3"]) as stream,
+        ):
+            assert list(stream.lines()) == []
+
+    def test_what_does_not_end_is_told(
+        self, ssh: connection.Connection, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(streams, "_PATIENCE_S", 0.1)
+        with (
+            pytest.raises(errors.TimedOut, match="does not end"),
+            ssh.stream(["sh", "-c", "echo $$; exec <&- ; while :; do read x; done"]) as stream,
+        ):
+            pid = next(stream.lines())
+        ssh.run(["kill", "-9", pid])
+
+    def test_a_connection_that_breaks(self, ssh: connection.Connection) -> None:
+        with (
+            pytest.raises(errors.ConnectionFailed, match="the connection broke"),
+            ssh.stream(["cat"]),
+        ):
+            ssh.close()
 
 
 class TestPut:

@@ -1,0 +1,76 @@
+"""Everything that happens, from everywhere, in one stream."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Collection, Iterator, Sequence
+
+from labkit import errors
+from labkit.inspection.events import event, sources
+
+#: How long it may take until everything is heard.
+READY_S = 15.0
+
+
+class Events:
+    """All events from now on, of these kinds or of all. Made by `follow`; to be closed.
+
+    >>> with lab.events() as happening:  # doctest: +SKIP
+    ...     for one in happening:
+    ...         print(one)
+    """
+
+    def __init__(self, heard: Sequence[sources.Source], kinds: Collection[str] = ()) -> None:
+        self._kinds = frozenset(kinds or event.KINDS)
+        self._queue: queue.SimpleQueue[event.Event | None] = queue.SimpleQueue()
+        self._sources = heard
+        self._threads: list[threading.Thread] = []
+
+    def __enter__(self) -> Events:
+        """Return when everything is heard. Raises TimedOut for whoever is not, and says nothing."""
+        end = time.monotonic() + READY_S
+        waiting = [(source, self._start(source)) for source in self._sources]
+        for source, heard in waiting:
+            if not heard.wait(max(0.0, end - time.monotonic())):
+                self.close()
+                raise errors.TimedOut(f"{source.name}: not heard within {READY_S:g} s")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def read(self, timeout_s: float | None = None) -> event.Event | None:
+        """The next event; None when there was none in that time, or when the stream is closed."""
+        with contextlib.suppress(queue.Empty):
+            return self._queue.get(timeout=timeout_s)
+        return None
+
+    def __iter__(self) -> Iterator[event.Event]:
+        return iter(self.read, None)
+
+    def close(self) -> None:
+        """End what listens everywhere, and whoever waits for an event."""
+        for source in self._sources:
+            source.stop()
+        for thread in self._threads:
+            thread.join()
+        self._queue.put(None)
+
+    def _start(self, source: sources.Source) -> threading.Event:
+        heard = threading.Event()
+        thread = threading.Thread(
+            target=source.run,
+            args=(self._tell, heard),
+            name=f"events of {source.name}",
+            daemon=True,
+        )
+        self._threads.append(thread)
+        thread.start()
+        return heard
+
+    def _tell(self, one: event.Event) -> None:
+        if one.kind in self._kinds:
+            self._queue.put(one)

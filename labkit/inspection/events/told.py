@@ -1,0 +1,64 @@
+"""What a node tells, as events. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from labkit.inspection.events import event
+
+#: Each event of the journal, as a verb.
+VERBS: Mapping[str, event.Verb] = {"began": "began", "connected": "connected", "ended": "ended"}
+
+
+def is_ready(line: str) -> bool:
+    """Whether this is the line that says that from now on everything is heard."""
+    return bool(json.loads(line).get("ready"))
+
+
+def parse(node: str, line: str) -> Iterator[event.Event]:
+    """Every event in one line of `on_node`."""
+    told = json.loads(line)
+    if "journal" in told:
+        record = told["journal"]["record"]
+        yield _connection(node, told["when"], told["journal"]["event"], record)
+        return
+    by = {"by": told["by"]} if told.get("by") else {}
+    for table, rule in told.get("removed", ()):
+        yield _rule(node, told["when"], "removed", table, rule, by)
+    for table, rule in told.get("added", ()):
+        yield _rule(node, told["when"], "added", table, rule, by)
+
+
+def _rule(
+    node: str, when: float, verb: event.Verb, table: str, text: str, by: Mapping[str, str]
+) -> event.Event:
+    _, chain, rest = text.split(" ", 2) if text.count(" ") > 1 else (*text.split(" "), "")
+    details = {"table": table, "rule": text, **by}
+    said = f"{rest}, by {by['by']}" if by else rest
+    return event.Event(when, node, "rule", verb, f"{table} {chain}", said, details)
+
+
+def _connection(node: str, when: float, what: str, record: Mapping[str, Any]) -> event.Event:
+    said = {"began": _say_began, "connected": _say_connected, "ended": _say_ended}[what](record)
+    return event.Event(when, node, "connection", VERBS[what], record["client"], said, record)
+
+
+def _say_began(record: Mapping[str, Any]) -> str:
+    way = f" ({record['way']}, sent by {record['clientIs']})" if record["way"] else ""
+    asked = record["destination"] or "an address that nobody knows"
+    return f"asks {record['servicePort']} at {asked}{way}"
+
+
+def _say_connected(record: Mapping[str, Any]) -> str:
+    place = f" {record['position']} of {record['of']}" if record.get("position") else ""
+    pod = record.get("pod") or "an endpoint"
+    return f"goes on to {pod} at {record['endpoint']} by {record['chosenBy']}{place}"
+
+
+def _say_ended(record: Mapping[str, Any]) -> str:
+    clock = record["monotonic"]
+    lasted_ms = (clock["ended"] - clock["began"]) * 1000
+    moved = f"{record['bytesUp']} bytes there, {record['bytesDown']} back"
+    return f"{record['outcome']} after {lasted_ms:.1f} ms; {moved}"

@@ -1,0 +1,57 @@
+"""A command that goes on: what it prints is read line by line while it runs.
+
+Nobody tells a program on a machine that its reader has gone: without a terminal, sshd only closes
+its pipes. So what is streamed watches its stdin, which ends when the stream is told to end, and
+ends then itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from labkit.ssh import session, wire
+
+if TYPE_CHECKING:
+    import paramiko
+
+#: How long the program has to end by itself when its stdin has ended.
+_PATIENCE_S = 5.0
+
+
+class Stream:
+    """A program's stdout, as it comes. One thread reads; any may tell it to end."""
+
+    def __init__(self, transport: paramiko.Transport, argv: Sequence[str]) -> None:
+        try:
+            self._channel = transport.open_session()
+            self._channel.exec_command(shlex.join(argv))
+        except wire.TROUBLE as error:
+            raise session.Broken(str(error)) from error
+
+    def lines(self) -> Iterator[str]:
+        """Each line without its end, until the program ends or the connection breaks."""
+        with self._channel.makefile("r") as said:
+            for line in said:
+                yield str(line).rstrip("\n")
+
+    def end(self) -> None:
+        """End the program's stdin, and so the program."""
+        with contextlib.suppress(*wire.TROUBLE):
+            self._channel.shutdown_write()
+
+    def close(self) -> session.Outcome:
+        """End it; how it ended, and what it complained of. Raises Broken, Expired."""
+        self.end()
+        ended = self._channel.status_event.wait(_PATIENCE_S)
+        complaint = self._channel.makefile_stderr("rb").read() if ended else b""
+        with contextlib.suppress(*wire.TROUBLE):
+            self._channel.close()
+        if not ended:
+            raise session.Expired
+        status = self._channel.recv_exit_status()
+        if status == session.SIGNALLED and session.is_dead(self._channel.get_transport()):
+            raise session.Broken("it ended with the connection")
+        return session.Outcome(status, b"", complaint)

@@ -88,7 +88,8 @@ def explain(error: BaseException, verb: str) -> Failure:
             return Failure(error.id, error.message, error.hint, error.exit_code, error.node, notes)
         case click.exceptions.Abort() | KeyboardInterrupt():
             hint = AFTER_INTERRUPT.get(verb, "`labkit status` shows the lab")
-            return _own(INTERRUPTED, "interrupted; the lab is consistent", hint)
+            said = tuple(getattr(error.__cause__ or error, "__notes__", ()))
+            return _own(INTERRUPTED, "interrupted; the lab is consistent", hint, notes=said)
         case click.ClickException():
             help_line = f"`labkit {verb} --help`" if verb else "`labkit --help`"
             return Failure(_USAGE.id, error.format_message(), help_line, _USAGE.exit_code)
@@ -102,8 +103,8 @@ def explain(error: BaseException, verb: str) -> Failure:
     return _internal(error)
 
 
-def _own(id_: str, message: str, hint: str) -> Failure:
-    return Failure(id_, message, hint, OWN_IDS[id_])
+def _own(id_: str, message: str, hint: str, notes: tuple[str, ...] = ()) -> Failure:
+    return Failure(id_, message, hint, OWN_IDS[id_], notes=notes)
 
 
 def _internal(error: BaseException) -> Failure:

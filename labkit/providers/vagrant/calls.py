@@ -10,10 +10,9 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 from labkit import errors, local
 from labkit.model import commands
@@ -33,12 +32,18 @@ class SshDetails:
 
 
 class Calls:
-    """Vagrant in one folder. Every method is one call of `vagrant`."""
+    """Vagrant in one folder. Every method is one call of `vagrant`.
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+    `interrupted` is called where Ctrl-C ends one, and it takes its time to end.
+    """
+
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str], interrupted: Callable[[], None]
+    ) -> None:
         self._log = folder / "log"
         self._folder = folder
         self._environment = {**os.environ, "VAGRANT_NO_COLOR": "1", **environment}
+        self._interrupted = interrupted
         self._made: Any = None
 
     def up(self, names: Sequence[str]) -> None:
@@ -84,16 +89,10 @@ class Calls:
                     hint="install it from vagrantup.com or your distribution (`apt-get install "
                     "vagrant vagrant-libvirt`), or use `--provider netns`",
                 )
-            import vagrant
+            from labkit.providers.vagrant import driver
 
-            driver: Any = vagrant.Vagrant  # it is not annotated
-            self._made = driver(
-                str(self._folder), env=self._environment, out_cm=self._append, err_cm=self._append
-            )
+            self._made = driver.Driver(self._folder, self._environment, self._interrupted)
         return self._made
-
-    def _append(self) -> AbstractContextManager[IO[str]]:
-        return self._log.open("a")
 
     def _run(self, verb: str, call: Callable[[], _Result]) -> _Result:
         before, begun = self._written(), time.monotonic()

@@ -8,7 +8,9 @@ host key, and only the lab gets in.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import socket
 import time
 from pathlib import Path
 
@@ -32,6 +34,34 @@ SET_CLOCK = """\
 off=$(($1 - $(date +%s)))
 if [ "$off" -gt 1 ] || [ "$off" -lt -1 ]; then date -s "@$1" >/dev/null; fi
 """
+
+
+#: Between two tries to reach a machine that boots: nothing tells when its sshd is there.
+PAUSE_S = 0.2
+
+
+def await_banner(name: str, found: calls.SshDetails, *, within_s: float) -> None:
+    """Return when an sshd greets there. Raises TimedOut: the machine runs, and does not answer."""
+    end = time.monotonic() + within_s
+    while not _greets(found):
+        if time.monotonic() > end:
+            raise errors.TimedOut(
+                f"the machine runs, and no sshd answered at {found.host} port {found.port} "
+                f"within {within_s:g} s",
+                hint="`labkit up` tries again; the provider's own window, or `virsh console`, "
+                "shows how it boots; `labkit down --purge` and `labkit up` make it anew",
+                node=name,
+            )
+        time.sleep(PAUSE_S)
+
+
+def _greets(found: calls.SshDetails) -> bool:
+    with (
+        contextlib.suppress(OSError),
+        socket.create_connection((found.host, found.port), timeout=5) as sock,
+    ):
+        return sock.recv(4) == b"SSH-"
+    return False
 
 
 def meet(

@@ -33,7 +33,7 @@ FAULTS = (
         "make room, then `labkit up` goes on",
     ),
     Fault(
-        r"another process is already executing an action|already executing|machine is locked",
+        r"another process is already executing an action|machine because it is locked",
         errors.Busy,
         "another `vagrant` is working on a machine of this lab",
         "wait for it to end, then try again",
@@ -69,7 +69,7 @@ FAULTS = (
     Fault(
         r"host-only network[^\n]*(?:conflict|collid|overlap|not within)"
         r"|IP address[^\n]*not within the\s+allowed ranges|[Nn]etwork[^\n]*already in use"
-        r"|network[^\n]*(?:collides|overlaps|conflicts)",
+        r"|network[^\n]*(?:collides|overlaps|conflicts)|does not match with network name",
         errors.ProviderError,
         "the lab's network clashes with one that this machine has",
         'another [network] machines, such as "192.168.60.0/24", or end what has the addresses',
@@ -96,9 +96,10 @@ FAULTS = (
         r"[Nn]ame [`']?([-\w]+)[`']? of domain about to create is already taken"
         r"|VirtualBox machine with the name '([^']+)' already exists"
         r"|machine with the name '?([-\w]+)'? already exists",
-        errors.ProviderError,
-        "there is another machine of that name already, of another lab {0}",
-        "choose another `name` for this lab, or remove that machine by the provider's own program",
+        errors.Busy,
+        "another lab has a machine {0}, or one that was killed left it",
+        "choose another `name` for this lab, or remove that machine by the provider's own program "
+        "(`virsh undefine --remove-all-storage {0}`, `VBoxManage unregistervm --delete {0}`)",
     ),
     Fault(
         r"doesn't support snapshots|not support[^\n]*snapshot|snapshot[^\n]*not (?:be )?supported",

@@ -21,6 +21,8 @@ from labkit.ssh.endpoint import Endpoint
 
 #: A machine on this one's own network answers at once or not at all.
 CONNECT_TIMEOUT_S = 3.0
+#: A machine may still boot, where an `up` was cut short; an emulated one takes a minute.
+BOOT_S = 300.0
 #: A machine that was put back into its past may first need to come round: an emulated one, seconds.
 AWAKE_S = 60.0
 PAUSE_S = 0.2
@@ -56,15 +58,15 @@ class VagrantProvider:
         strays = self._strays()
         if strays:
             progress.waiting(f"vagrant to remove {', '.join(strays)}")
-            self._calls().destroy(strays)
-        states = self._calls().states() if self._created() else {}
+            self._calls(progress).destroy(strays)
+        states = self._calls(progress).states() if self._created() else {}
         missing = [name for name in names if states.get(name) != RUNNING]
         absent = [name for name in missing if states.get(name, ABSENT) == ABSENT]
         self._forget(absent)
         if missing:
             self._check_room(len(missing), len(absent))
             progress.waiting("vagrant up " + " ".join(missing))
-            self._calls().up(missing)
+            self._calls(progress).up(missing)
         if missing or set(names) - set(self._known()):
             progress.waiting("sshd on " + ", ".join(names))
             self._meet(missing)
@@ -130,13 +132,17 @@ class VagrantProvider:
 
     # --- Vagrant ---------------------------------------------------------------------------------
 
-    def _calls(self) -> calls.Calls:
+    def _calls(self, progress: events.Progress | None = None) -> calls.Calls:
+        def interrupted() -> None:
+            if progress:
+                progress.waiting("vagrant to end in good order; Ctrl-C again ends it at once")
+
         self._prepare()
         provider = machines.choose_provider(self._lab.vagrant.provider, local.has)
         environment = machines.plan_environment(
             self._lab, provider, self._paths.private_key, self._strays()
         )
-        return calls.Calls(self._folder, environment)
+        return calls.Calls(self._folder, environment, interrupted)
 
     def _prepare(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -182,6 +188,7 @@ class VagrantProvider:
         known, public = self._known(), self._public_key()
 
         def greet(name: str) -> tuple[str, Pin]:
+            contact.await_banner(name, details[name], within_s=BOOT_S)
             pinned = known[name]["host_key"] if name in known else ""
             own = self._endpoint(name, details[name], pinned)
             met = own if pinned else contact.meet(name, details[name], own, public)

@@ -1,8 +1,13 @@
 #!/usr/bin/env python3
-"""A `vagrant` for tests: machines are lines in the JSON file that FAKE_VAGRANT names."""
+"""A `vagrant` for tests: machines are lines in the JSON file that FAKE_VAGRANT names.
+
+fails    what a verb says before it fails; `up` has then made those of `before_failing`
+stops    a verb stands still in the middle, having told so by the FIFO that is named
+"""
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,7 +21,10 @@ def main(verb: str, *words: str) -> int:
     state["calls"].append(" ".join((verb, *words)))
     state["environment"] = {k: v for k, v in os.environ.items() if k.startswith("LABKIT_")}
     names = [word for word in words if not word.startswith("-")]
+    if verb in state["stops"]:
+        return stand_still(state, state["stops"][verb])
     if verb in state["fails"]:
+        change(state, verb, state["before_failing"])
         sys.stderr.write(state["fails"][verb])
     elif verb in STATES:
         change(state, verb, names)
@@ -24,6 +32,28 @@ def main(verb: str, *words: str) -> int:
         sys.stdout.writelines(f"{line}\n" for line in answer(state, verb, names))
     FILE.write_text(json.dumps(state))
     return int(verb in state["fails"])
+
+
+def stand_still(state: Any, fifo: str) -> int:
+    """As Vagrant does: an interrupt makes it take away what is half made; a second ends it."""
+    half = Path("half-made")
+    half.touch()
+    try:
+        tell(fifo)
+        signal.pause()
+    except KeyboardInterrupt:
+        if state["is_slow"]:
+            tell(fifo)
+            signal.pause()
+        half.unlink()
+        sys.stderr.write("Vagrant exited after cleanup due to external interrupt.\n")
+    FILE.write_text(json.dumps(state))
+    return 1
+
+
+def tell(fifo: str) -> None:
+    """Opening it waits until the test reads there."""
+    Path(fifo).write_text("")
 
 
 def change(state: Any, verb: str, names: list[str]) -> None:

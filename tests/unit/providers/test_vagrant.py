@@ -2,86 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from labkit import errors, paths
-from labkit.model import events, spec
-from labkit.providers.vagrant import calls, faults, machines, provider
+from labkit import errors
+from labkit.model import spec
+from labkit.providers.vagrant import calls, machines
 from labkit.ssh import keys
-from tests.contracts import machine
-
-FAKE = Path(__file__).with_name("fake_vagrant.py")
-
-
-@dataclass
-class Fake:
-    """The file that the fake `vagrant` reads and writes, and the provider that calls it."""
-
-    file: Path
-    lab: spec.LabSpec
-    paths: paths.LabPaths
-    provider: provider.VagrantProvider
-    nodes: dict[str, machine.Machine]
-
-    @property
-    def state(self) -> dict[str, Any]:
-        return dict(json.loads(self.file.read_text()))
-
-    def change(self, **what: Any) -> None:
-        self.file.write_text(json.dumps(self.state | what))
-
-    def calls(self) -> list[str]:
-        """What `vagrant` was called with since this was asked last."""
-        said = list(self.state["calls"])
-        self.change(calls=[])
-        return said
-
-    def states(self) -> dict[str, str]:
-        return {each.name: each.state for each in self.provider.machines()}
-
-    def ensure(self) -> tuple[str, ...]:
-        return self.provider.ensure(events.Progress(events.ignore, total=1))
-
-
-@pytest.fixture
-def fake(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
-    (home / "bin").mkdir()
-    shutil.copy(FAKE, home / "bin" / "vagrant")
-    (home / "bin" / "vagrant").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{home / 'bin'}:/usr/bin:/bin:/usr/sbin:/sbin")
-    monkeypatch.setenv("FAKE_VAGRANT", str(home / "state.json"))
-    monkeypatch.setattr(machines, "free_memory_mib", lambda: 4096)
-    lab = spec.plan("t", provider="vagrant", workers=1)
-    where = paths.of("t")
-    pair = keys.generate_ed25519()
-    keys.write_key(where.private_key, pair.private_openssh)
-    where.private_key.with_suffix(".pub").write_text(f"{pair.public}\n")
-    with contextlib.ExitStack() as stack:
-        nodes = {node.name: stack.enter_context(machine.serve()) for node in lab.machines}
-        for each in nodes.values():  # as a box accepts Vagrant's key, and then the lab's too
-            with (each.folder / "user_key.pub").open("a") as accepted:
-                accepted.write(f"\n{pair.public}\n")
-        table = {
-            name: {
-                "state": "not_created",
-                "port": each.endpoint.port,
-                "key": str(each.endpoint.private_key),
-            }
-            for name, each in nodes.items()
-        }
-        (home / "state.json").write_text(
-            json.dumps({"machines": table, "calls": [], "fails": {}, "snapshots": []})
-        )
-        made = provider.VagrantProvider(lab, where)
-        yield Fake(home / "state.json", lab, where, made, nodes)
+from tests.unit.providers.conftest import Fake
 
 
 def test_a_lab_that_was_never_made_asks_vagrant_nothing(fake: Fake) -> None:
@@ -179,7 +108,7 @@ def test_snapshots(fake: Fake) -> None:
 
 def test_a_failed_up_says_why_and_the_next_one_goes_on(fake: Fake) -> None:
     fake.change(fails={"up": "Name `lk-t-node1` of domain about to create is already taken.\n"})
-    with pytest.raises(errors.ProviderError, match="of another lab lk-t-node1"):
+    with pytest.raises(errors.Busy, match="another lab has a machine lk-t-node1"):
         fake.ensure()
     fake.change(fails={})
     assert fake.ensure() == ("control", "node1")
@@ -222,44 +151,6 @@ def test_dial_says_which_machine_does_not_run(fake: Fake) -> None:
     fake.provider.stop()
     with pytest.raises(errors.ConnectionFailed, match="the lab is not running"):
         fake.provider.dial("127.0.0.1", 9)
-
-
-@pytest.mark.parametrize(
-    ("said", "kind", "match"),
-    [
-        ("qemu-img: No space left on device", errors.DiskFull, "the disk is full"),
-        ("another process is already executing an action", errors.Busy, "another `vagrant`"),
-        ("The provider 'libvirt' could not be found, but", errors.NotSupported, "libvirt"),
-        ("No usable default provider could be found", errors.NotSupported, "no provider that"),
-        ("VT-x is not available (VERR_VMX_NO_VMX)", errors.NotSupported, "no virtualisation"),
-        ("Could not access KVM kernel module", errors.NotSupported, "no virtualisation"),
-        ("The box 'x' could not be found or\ncould not be", errors.ProviderError, "the box"),
-        ("Couldn't resolve host 'vagrantcloud.com'", errors.ProviderError, "the box"),
-        ("The network collides with an interface", errors.ProviderError, "clashes"),
-        (
-            "The IP address configured for the host-only network is not within the\nallowed ranges",
-            errors.ProviderError,
-            "clashes",
-        ),
-        ("Cannot allocate memory", errors.ProviderError, "not enough memory"),
-        ("Timed out while waiting for the machine to boot.", errors.TimedOut, "did not answer"),
-        ("SSH authentication failed! This is", errors.ConnectionFailed, "lab's key"),
-        (
-            "A VirtualBox machine with the name 'lk-a-node1' already exists",
-            errors.ProviderError,
-            "lk-a-node1",
-        ),
-        ("The provider doesn't support snapshots", errors.NotSupported, "no snapshots"),
-        ("The snapshot name `x` was not found", errors.NothingMatched, "no such snapshot"),
-        ("what nobody thought of", errors.ProviderError, "what nobody thought of"),
-        ("", errors.ProviderError, "it said nothing"),
-    ],
-)
-def test_faults(said: str, kind: type[errors.LabkitError], match: str) -> None:
-    error = faults.explain(said, "up")
-    assert type(error) is kind
-    assert match in error.message
-    assert error.hint
 
 
 def test_the_provider_that_fits() -> None:

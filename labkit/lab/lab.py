@@ -343,13 +343,16 @@ class Lab:
         wanted = asking.Request(request) if isinstance(request, str) else request
         return sending.probe(self.pool, self.api.client, self.spec, wanted, count)
 
-    def trace(self, request: asking.Request | str) -> Trace:
-        """Send one real request, and follow it hop by hop over all machines and the proxy."""
+    def trace(self, request: asking.Request | str, *, why: bool = False) -> Trace:
+        """Send one real request, and follow it hop by hop over all machines and the proxy.
+
+        `why`: list the rules that did not take it, too, as is done for one without an answer.
+        """
         from labkit.inspection.predict import asking
         from labkit.inspection.trace import tracing
 
         wanted = asking.Request(request) if isinstance(request, str) else request
-        return tracing.trace(self.pool, self.api.client, self.spec, wanted)
+        return tracing.trace(self.pool, self.api.client, self.spec, wanted, why=why)
 
     def capture(
         self,

@@ -124,32 +124,66 @@ def test_the_rules_go_though_it_is_killed(opened: lab.Lab, killed: str) -> None:
     assert rules_of(opened) == before
 
 
-@pytest.mark.parametrize(
-    ("fault", "sender", "via", "cause"),
-    [
-        ("wrong-target-port", "node/node1", "cluster-ip", "is targetPort right"),
-        ("selector-typo", "client", "node-port", "has no endpoints"),
-        ("missing-jump", "client", "node-port", "no rule led it to a proxy"),
-        ("stale-mode", "node/node1", "cluster-ip", "userspace mode did not write"),
-        ("dead-redirect", "client", "node-port", "led it to port 9, and nobody listens"),
-        ("dead-dnat", "node/node1", "cluster-ip", "nobody listens there"),
-        ("input-drop", "pod/app1-1", "cluster-ip", "chain INPUT, this refused it"),
-        ("output-drop", "node/node1", "cluster-ip", "chain OUTPUT, this refused it"),
-        ("proxy-dead", "client", "node-port", "nobody listens there"),
-        ("proxy-hung", "client", "node-port", "does it hang?"),
-    ],
-)
-def test_why_not(opened: lab.Lab, fault: str, sender: str, via: str, cause: str) -> None:
+WRONG = [
+    # fault, sender, via, the cause as trace tells it, and as predict does; empty: the rules are
+    # innocent, so predict lets it through
+    ("wrong-target-port", "node/node1", "cluster-ip", "is targetPort right", ""),
+    ("selector-typo", "client", "node-port", "has no endpoints", "has no endpoint"),
+    (
+        "missing-jump",
+        "client",
+        "node-port",
+        "the jump from PREROUTING to KUBE-NODEPORT-CONTAINER is missing",
+        "no rule leads from there to a proxy port",
+    ),
+    ("stale-mode", "node/node1", "cluster-ip", "userspace mode did not write", "no machine here"),
+    (
+        "dead-redirect",
+        "client",
+        "node-port",
+        "led it to port 9, and nobody listens",
+        "nobody listens at port 9",
+    ),
+    ("dead-dnat", "node/node1", "cluster-ip", "nobody listens there", "nobody listens at port"),
+    (
+        "input-drop",
+        "pod/app1-1",
+        "cluster-ip",
+        "chain INPUT, this refused it",
+        "DROP on node1 by -A INPUT",
+    ),
+    (
+        "output-drop",
+        "node/node1",
+        "cluster-ip",
+        "chain OUTPUT, this refused it",
+        "DROP on node1 by -A OUTPUT",
+    ),
+    ("proxy-dead", "client", "node-port", "nobody listens there", "nobody listens at port"),
+    ("proxy-hung", "client", "node-port", "does it hang?", ""),
+]
+
+
+@pytest.mark.parametrize(("fault", "sender", "via", "cause", "predicted"), WRONG)
+def test_why_not(
+    opened: lab.Lab, fault: str, sender: str, via: str, cause: str, predicted: str
+) -> None:
+    request = asking.Request("app1", sender=sender, via=via, node="node1")
     try:
         faults.inject(
             opened, fault, node=None if faults.FAULTS[fault].layer == "objects" else "node1"
         )
-        found = opened.trace(asking.Request("app1", sender=sender, via=via, node="node1"))
+        found = opened.trace(request)
+        told = opened.predict(request, why=True)
     finally:
         faults.end(opened)
     assert found.verdict is not None, repr(found)
     assert cause in found.verdict.cause
     assert not found.ok
+    assert found.considered
+    for way in told.ways:
+        assert way.reached is not bool(predicted), repr(told)
+        assert predicted in way.end
 
 
 def test_as_a_command(opened: lab.Lab) -> None:

@@ -88,7 +88,9 @@ def build_world(
         for state in known
         for number in proxy_ports(state, port)
     }
-    return journey.World({state.node.name: _machine(state) for state in known}, pods, listeners)
+    machines = {state.node.name: build_machine(state) for state in known}
+    sockets = {state.node.name: state.sockets for state in known if not state.trouble}
+    return journey.World(machines, pods, listeners, sockets)
 
 
 def _homes(pods: Iterable[resources.Object]) -> Iterator[tuple[IPv4Address, str]]:
@@ -105,7 +107,8 @@ def proxy_ports(state: collect.NodeState, port: proxying.ServicePort) -> Iterato
                 yield number
 
 
-def _machine(state: collect.NodeState) -> packets.Machine:
+def build_machine(state: collect.NodeState) -> packets.Machine:
+    """What netfilter's matches can ask about a node."""
     node = state.node
     network = IPv4Address(node.address)
     uplink = packets.Interface(packets.UNREAD, network, packets.EVERYWHERE)

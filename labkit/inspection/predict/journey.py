@@ -12,21 +12,28 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
 
+from labkit.inspection import sockets
 from labkit.inspection.predict import hooks, packets, walking
 
 #: A machine, a protocol and a port: where a proxy listens.
 Listener = tuple[str, str, int]
+#: How the program is named that holds proxy ports and nodePorts.
+PROXY = "kube-proxy"
 #: A packet that has been over so many machines goes round in circles.
 _MOST_LEGS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """All that decides: machines, who has which pod's address, and what proxies stand for."""
+    """All that decides: machines, who has which pod's address, and what proxies stand for.
+
+    `sockets` are those that listen, of each machine that could be asked.
+    """
 
     machines: Mapping[str, packets.Machine]
     pods: Mapping[IPv4Address, str] = field(default_factory=dict)
     proxies: Mapping[Listener, Sequence[tuple[IPv4Address, int]]] = field(default_factory=dict)
+    sockets: Mapping[str, Sequence[sockets.Socket]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +119,14 @@ def _deliver(world: World, legs: tuple[Leg, ...], packet: packets.Packet) -> Ite
     """To a process: where that is a proxy, the request goes on as the proxy's own."""
     name = legs[-1].machine
     endpoints = world.proxies.get((name, packet.protocol, packet.port))
+    listener = None
+    if name in world.sockets:
+        listener = sockets.find_listener(world.sockets[name], packet.protocol, packet.port)
+        if listener is None:
+            yield _end(legs, f"nobody listens at port {packet.port} on {name}", reached=False)
+            return
     if endpoints is None:
-        yield _end(legs, f"a process on {name} at port {packet.port}", reached=True)
+        yield _end_at_process(legs, packet.port, listener)
         return
     if not endpoints:
         yield _end(legs, f"the proxy on {name} has no endpoint", reached=False)
@@ -123,6 +136,16 @@ def _deliver(world: World, legs: tuple[Leg, ...], packet: packets.Packet) -> Ite
         dialled = packets.Packet(packet.protocol, source, address, port)
         for one in _send(world, name, dialled, legs):
             yield replace(one, share=one.share / len(endpoints))
+
+
+def _end_at_process(legs: tuple[Leg, ...], port: int, listener: sockets.Socket | None) -> Journey:
+    """kube-proxy holds nodePorts only so that nobody else listens there; it accepts nothing."""
+    name = legs[-1].machine
+    if listener and listener.program == PROXY:
+        held = f"{PROXY} on {name} holds port {port}, and no rule leads from there to a proxy port"
+        return _end(legs, held, reached=False)
+    owner = listener.owner if listener else "a process"
+    return _end(legs, f"{owner} on {name} at port {port}", reached=True)
 
 
 def _leave(world: World, legs: tuple[Leg, ...], packet: packets.Packet) -> Iterator[Journey]:

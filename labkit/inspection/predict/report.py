@@ -8,7 +8,7 @@ from typing import Any
 
 from labkit.display import document, shown
 from labkit.inspection import schema
-from labkit.inspection.predict import journey, refusing, walking
+from labkit.inspection.predict import considered, journey, refusing, walking
 
 SCHEMA = "prediction"
 VERSION = 1
@@ -26,17 +26,6 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Considered:
-    """A rule that the packet met. `refusal` says why it did not take it; empty: it did."""
-
-    machine: str
-    hook: str
-    table: str
-    rule: str
-    refusal: str
-
-
-@dataclass(frozen=True, slots=True)
 class Way:
     """One of the ways that a request can take. `unsure` is what the rules do not decide.
 
@@ -49,7 +38,7 @@ class Way:
     reached: bool
     unsure: tuple[str, ...]
     steps: tuple[Step, ...]
-    considered: tuple[Considered, ...] = ()
+    considered: tuple[considered.Considered, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -102,10 +91,11 @@ def _way(one: journey.Journey, *, why: bool) -> Way:
     )
 
 
-def _considered(one: journey.Journey) -> tuple[Considered, ...]:
+def _considered(one: journey.Journey) -> tuple[considered.Considered, ...]:
     met = (hop for leg in one.legs for hop in leg.passage.hops)
     return tuple(
-        Considered(hop.machine, hop.hook, hop.table, hop.rule.text, _refusal(hop)) for hop in met
+        considered.Considered(hop.machine, hop.hook, hop.table, hop.rule.text, _refusal(hop))
+        for hop in met
     )
 
 
@@ -120,17 +110,10 @@ def _section(way: Way) -> document.Section:
     columns = ("node", "hook", "table", "packet afterwards", "rule")
     table = document.Table(columns, rows, empty="no rule takes it", long_last=True)
     notes = [document.Text(f"only if {text}") for text in way.unsure]
-    blocks: list[document.Block] = [document.Text(end), *notes, table, *_why(way)]
-    return document.Section(f"{way.share:.0%} of requests", tuple(blocks))
-
-
-def _why(way: Way) -> tuple[document.Block, ...]:
-    if not way.considered:
-        return ()
-    rows = [
-        [one.machine, one.hook, one.table, one.refusal or "takes it", one.rule]
-        for one in way.considered
+    blocks: list[document.Block] = [
+        document.Text(end),
+        *notes,
+        table,
+        *considered.show(way.considered),
     ]
-    columns = ("node", "hook", "table", "why not", "rule")
-    table = document.Table(columns, rows, long_last=True)
-    return (document.Section("Rules considered", (table,)),)
+    return document.Section(f"{way.share:.0%} of requests", tuple(blocks))

@@ -4,6 +4,7 @@
     on_node     what runs on each node meanwhile, and cleans up whoever is killed
     events      the kernel's own words, as values
     joining     one story of it: rules, translations, the proxy's choice, the second connection
+    considering the rules that said no to it, and why
     verdict     where it ended if it failed, and the likely cause
     report      the story as text, as a drawing, as JSON
     tracing     the steps

@@ -36,6 +36,7 @@ class Looks:
     came_by: str = ""
     leaves_by: str = ""
     flags: str = ""
+    mark: int = 0
 
     @property
     def text(self) -> str:
@@ -132,4 +133,5 @@ def _parse_looks(text: str) -> Looks:
         fields.get("IN", ""),
         fields.get("OUT", ""),
         ",".join(flags),
+        int(fields.get("MARK", "0"), 16),
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from labkit.display import document, html, lanes, shown
 from labkit.inspection import schema
+from labkit.inspection.predict import considered
 from labkit.inspection.trace import joining, verdict
 
 SCHEMA = "trace"
@@ -18,7 +19,8 @@ VERSION = 1
 class Trace(shown.Shown):
     """One request that was really sent. `verdict` is None where it was answered.
 
-    `translations` are the nodes' conntrack entries, both directions of each.
+    `translations` are the nodes' conntrack entries, both directions of each. `considered` are the
+    rules that it met, with why those that did not take it said no; of other Services' rules none.
     """
 
     service: str
@@ -30,6 +32,7 @@ class Trace(shown.Shown):
     translations: tuple[str, ...]
     verdict: verdict.Verdict | None = None
     problems: tuple[str, ...] = ()
+    considered: tuple[considered.Considered, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -51,7 +54,8 @@ class Trace(shown.Shown):
             yield document.Text(document.good("The request was answered."))
         else:
             yield document.Text(document.bad(f"It ended at {self.verdict.at}."))
-            yield document.Text(f"Likely because {self.verdict.cause}.")
+            end = "" if self.verdict.cause.endswith("?") else "."
+            yield document.Text(f"Likely because {self.verdict.cause}{end}")
         for problem in self.problems:
             yield document.Text(document.bad(problem))
 
@@ -73,6 +77,7 @@ class Trace(shown.Shown):
             (
                 *self._summary(),
                 self._table(),
+                *considered.show(self.considered),
                 document.Section("What connection tracking holds", self._conntrack()),
                 document.Section("The request by hand", (document.Code((self.command,)),)),
             ),

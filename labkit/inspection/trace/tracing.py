@@ -18,7 +18,7 @@ from labkit import errors
 from labkit.inspection import answers, collect, probing
 from labkit.inspection.predict import asking
 from labkit.inspection.probe import sending, shot
-from labkit.inspection.trace import arming, joining, report, verdict
+from labkit.inspection.trace import arming, considering, joining, report, verdict
 from labkit.model import commands, proxying, spec
 
 if TYPE_CHECKING:
@@ -29,9 +29,16 @@ STEP_S = 20.0
 
 
 def trace(
-    machines: collect.Machines, client: http.Client, lab: spec.LabSpec, request: asking.Request
+    machines: collect.Machines,
+    client: http.Client,
+    lab: spec.LabSpec,
+    request: asking.Request,
+    *,
+    why: bool = False,
 ) -> report.Trace:
     """Send one real request and follow it. A request without an answer is a finding.
+
+    The rules that said no are listed if there is no answer, and with `why` in any case.
 
     Raises NothingMatched and UsageError for what cannot be dialled, ConnectionFailed where the
     sender's machine cannot be reached, NotSupported where no node can tell what its rules did.
@@ -51,7 +58,12 @@ def trace(
         told = _tell(machines, name, planned, armed)
     story = joining.join(planned, sent_at, told, answer)
     failed = verdict.judge(
-        story, states, protocol=planned.protocol, sender=planned.sender, error=answer.error
+        story,
+        states,
+        proxying.parse_service(found.service),
+        protocol=planned.protocol,
+        sender=planned.sender,
+        error=answer.error,
     )
     return report.Trace(
         service=planned.service,
@@ -63,6 +75,9 @@ def trace(
         translations=story.translations,
         verdict=failed if answer.error else None,
         problems=tuple(f"{one.node}: {one.trouble}" for one in told if one.trouble),
+        considered=considering.list_considered(story, states, planned.protocol)
+        if why or answer.error
+        else (),
     )
 
 

@@ -9,9 +9,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from labkit.inspection import collect, sockets
+from labkit.inspection import collect, nodes, sockets
 from labkit.inspection.trace import events, joining
-from labkit.model import portals
+from labkit.model import portals, proxying
 
 _REFUSED = ("DROP", "REJECT")
 _OURS = {chain.name for chain in portals.CHAINS}
@@ -30,12 +30,16 @@ class Verdict:
 def judge(
     story: joining.Story,
     states: Sequence[collect.NodeState],
+    ports: Sequence[proxying.ServicePort],
     *,
     protocol: str,
     sender: str,
     error: str,
 ) -> Verdict:
-    """Say why there was no answer; `error` is what the sender was told."""
+    """Say why there was no answer; `error` is what the sender was told.
+
+    `ports` are all of the Service: what lacks on a node is what one of them would need there.
+    """
     if not story.there:
         cause = (
             "no node of the cluster saw its first packet: the sender has no way to that address, "
@@ -45,7 +49,7 @@ def judge(
     if refused := _refused(story.there):
         return refused
     if story.record is None:
-        return _not_taken(story.there, states, protocol)
+        return _not_taken(story.there, states, ports, protocol)
     return _after_the_proxy(story, error)
 
 
@@ -64,33 +68,41 @@ def _refuses(rule: str) -> bool:
 
 
 def _not_taken(
-    passages: Sequence[events.Passage], states: Sequence[collect.NodeState], protocol: str
+    passages: Sequence[events.Passage],
+    states: Sequence[collect.NodeState],
+    ports: Sequence[proxying.ServicePort],
+    protocol: str,
 ) -> Verdict:
     """It came to a node, and no proxy knows of it: say where the rules of nat led it."""
     last = max(passages, key=lambda one: one.when)
+    state = next((one for one in states if one.node.name == last.node), None)
     met = [one for passage in passages for one in passage.judged if one.table == "nat"]
     led = next((one for one in reversed(met) if _TURNS.search(one.rule)), None)
     if led is None:
-        chains = ", ".join(dict.fromkeys(one.chain for one in met)) or "no rule at all"
-        cause = (
-            f"no rule led it to a proxy (in table nat it met {chains}): "
-            "is the Service's rule there, and the jump to its chain?"
-        )
-        return Verdict(last.node, cause)
+        return Verdict(last.node, f"no rule led it to a proxy: {_what_lacks(state, ports)}")
     whose = (
         "a rule" if led.chain in _OURS else f"a rule that userspace mode did not write ({led.rule})"
     )
     target = _TURNS.search(led.rule)
     assert target is not None
-    address, _, port = target[1].rpartition(":")
-    state = next((one for one in states if one.node.name == last.node), None)
+    address, _, number = target[1].rpartition(":")
     if address and state and address != str(state.node.address):
         return Verdict(last.node, f"{whose} led it to {target[1]}, which did not answer")
-    owner = sockets.find_listener(state.sockets, protocol, int(port)) if state else None
+    owner = sockets.find_listener(state.sockets, protocol, int(number)) if state else None
     if owner is None:
-        return Verdict(last.node, f"{whose} led it to port {port}, and nobody listens there")
-    cause = f"{owner.owner} listens at port {port}, and did not take it: does it hang?"
-    return Verdict(f"port {port} on {last.node}", cause)
+        return Verdict(last.node, f"{whose} led it to port {number}, and nobody listens there")
+    cause = f"{owner.owner} listens at port {number}, and did not take it: does it hang?"
+    return Verdict(f"port {number} on {last.node}", cause)
+
+
+def _what_lacks(state: collect.NodeState | None, ports: Sequence[proxying.ServicePort]) -> str:
+    """What inspection finds missing on that node."""
+    if state and ports:
+        name = ports[0].name
+        seen = nodes.inspect_node(f"{name.namespace}/{name.name}", ports, state)
+        if seen.problems:
+            return "; ".join(seen.problems)
+    return "is it an address of this Service, and of this node?"
 
 
 def _after_the_proxy(story: joining.Story, error: str) -> Verdict:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from labkit.inspection.predict import asking, report
+from labkit.inspection.predict import asking, considered, report
 from tests.unit.cli.conftest import Run
 from tests.unit.cli.fakes import FakeWorld
 
@@ -17,7 +17,7 @@ WAY = report.Way(
     unsure=(),
     steps=(),
     considered=(
-        report.Considered(
+        considered.Considered(
             "node1", "OUTPUT", "nat", "-A OUTPUT -p udp", "-p udp: the packet is tcp"
         ),
     ),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
+from labkit.inspection import sockets
 from labkit.inspection.predict import journey, packets
 from labkit.model import ruletext
 from tests.unit.inspection.predict import world
@@ -62,6 +65,31 @@ def test_a_proxy_without_endpoints() -> None:
     empty = journey.World(known.machines, known.pods, {("node1", "tcp", world.PROXY_PORT): ()})
     (one,) = go(empty, world.packet(NODE, "10.96.20.1", 8080))
     assert (one.reached, one.end) == (False, "the proxy on node1 has no endpoint")
+
+
+PROXY = sockets.Socket("tcp", "*", world.PROXY_PORT, "python3", 7, "python3 kube-proxy.pyz")
+
+
+def listening(*found: sockets.Socket) -> journey.World:
+    return dataclasses.replace(world.world(), sockets={"node1": found})
+
+
+def test_a_proxy_port_where_nobody_listens_is_the_end() -> None:
+    packet = world.packet(NODE, "10.96.20.1", 8080)
+    (one,) = go(listening(), packet)
+    assert not one.reached
+    assert one.end == f"nobody listens at port {world.PROXY_PORT} on node1"
+    assert len(go(listening(PROXY), packet)) == 3
+
+
+def test_a_process_is_named_and_a_port_that_is_only_held_answers_nobody() -> None:
+    packet = world.packet(CLIENT, NODE, 31000, "eth1")
+    server = dataclasses.replace(PROXY, port=31000, process="nginx", command="nginx")
+    (one,) = go(listening(server), packet)
+    assert (one.reached, one.end) == (True, "nginx (pid 7) on node1 at port 31000")
+    (one,) = go(listening(dataclasses.replace(PROXY, port=31000)), packet)
+    assert not one.reached
+    assert one.end.startswith("kube-proxy on node1 holds port 31000")
 
 
 def test_another_port_is_caught_by_no_rule_and_each_says_why() -> None:

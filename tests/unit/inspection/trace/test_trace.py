@@ -146,7 +146,12 @@ NOBODY = [collect.NodeState(recorded.LAB.node(name)) for name in ("node1", "node
 
 def ended(told: list[joining.Told], states: list[collect.NodeState] = NOBODY) -> verdict.Verdict:
     return verdict.judge(
-        story(told, FAILED), states, protocol="TCP", sender="client", error=FAILED.error
+        story(told, FAILED),
+        states,
+        proxying.parse_service(recorded.service()),
+        protocol="TCP",
+        sender="client",
+        error=FAILED.error,
     )
 
 
@@ -170,7 +175,12 @@ def test_no_node_saw_it() -> None:
 def test_no_rule_caught_it() -> None:
     found = ended(silent(without="KUBE-NODEPORT-CONTAINER"))
     assert found.at == "node2"
-    assert "no rule led it to a proxy" in found.cause
+    assert found.cause == (
+        "no rule led it to a proxy: "
+        "none of kube-proxy's chains exists: kube-proxy has not been running here"
+    )
+    [unread] = ended(silent(without="KUBE-NODEPORT-CONTAINER"), []).cause.splitlines()
+    assert unread.endswith("is it an address of this Service, and of this node?")
 
 
 def test_nobody_listens_where_the_rule_leads() -> None:
@@ -255,6 +265,8 @@ def test_where_it_ended_is_said_first() -> None:
     text = repr(a_trace(verdict.Verdict("node2", "nobody listens")))
     assert "It ended at node2." in text
     assert text.index("It ended") < text.index("The way")
+    assert "Likely because nobody listens." in text
+    assert "does it hang?\n" in repr(a_trace(verdict.Verdict("node2", "does it hang?")))
 
 
 def test_lanes_escape_what_they_show() -> None:

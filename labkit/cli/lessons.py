@@ -107,18 +107,21 @@ def _new(name: str | None, folder: Path | None) -> results.Done:
 
 
 def _test(name: str | None, folder: Path | None, lab: Lab, form: str) -> bool:
-    """All lessons, or one; each is shown as soon as it is known."""
-    from labkit.lessons import catalogue, proving
+    """All lessons, or one. A person sees each as soon as it is known; a pipe gets one document."""
+    from labkit.lessons import catalogue, proving, results
     from labkit.lessons import lesson as lessons
 
     chosen = (catalogue.find(name, folder),) if name else catalogue.entries(folder)
     lessons.ensure_up(lab)
-    right = True
+    proofs = []
     for entry in chosen:
-        proof = proving.prove(entry, lab)
-        output.show(proof, form)
-        right = right and proof.ok
-    return right
+        proofs.append(proving.prove(entry, lab))
+        if form == "table":
+            click.echo(repr(proofs[-1]))
+    found = results.Proofs(tuple(proofs))
+    if form != "table":
+        output.show(found, form)
+    return found.ok
 
 
 def _refuse(action: str, lesson: str | None) -> None:

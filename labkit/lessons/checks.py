@@ -9,6 +9,7 @@ looking again, which is a request or a program run on a node, and so takes its o
 from __future__ import annotations
 
 import re
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -23,42 +24,41 @@ from labkit.model import resources
 if TYPE_CHECKING:
     from labkit.lab import Lab
 
-#: What is expected, what was found (empty: just that), and where to look.
-Look = tuple[str, str, str]
-
 
 def check(lab: Lab, one: grammar.Check, *, wait: bool = True) -> Checked:
     """Look once, or (with `wait`) until `within` seconds have passed."""
+    expected, where = expect(one)
     deadline = time.monotonic() + (one.within if wait else 0.0)
     try:
-        seen = look(lab, one)
-        while seen[1] and (left := deadline - time.monotonic()) > 0:
+        found = look(lab, one)
+        while found and (left := deadline - time.monotonic()) > 0:
             _await_change(lab, one, left)
-            seen = look(lab, one)
+            found = look(lab, one)
     except errors.LabkitError as error:
-        return Checked(one.id, "cannot tell", one.nudge, str(error), error.hint or "labkit status")
-    state: State = "not yet" if seen[1] else "pass"
-    return Checked(one.id, state, *seen)
+        return Checked(one.id, "cannot tell", expected, str(error), error.hint or where)
+    state: State = "not yet" if found else "pass"
+    return Checked(one.id, state, expected, found, where)
 
 
-def look(lab: Lab, one: grammar.Check) -> Look:
-    """One look at the lab. What a task has to make first is not there yet: that is a finding.
+def look(lab: Lab, one: grammar.Check) -> str:
+    """One look at the lab: what is not as expected; nothing where all is.
 
-    Raises what the lab raises when it does not answer.
+    What a task has to make first is not there yet: that is a finding. Raises what the lab raises
+    when it does not answer.
     """
     try:
         return _look(lab, one)
     except (errors.NotFound, errors.NothingMatched) as error:
-        return one.nudge, str(error), error.hint or "labkit get services, labkit get pods"
+        return str(error)
 
 
-def _look(lab: Lab, one: grammar.Check) -> Look:
+def _look(lab: Lab, one: grammar.Check) -> str:
     match one:
         case grammar.ObjectCheck():
-            return _object(lab, one)
+            obj = _get(lab, one.object)
+            return plan_difference(obj, one.holds) if obj else f"there is no {one.object}"
         case grammar.AbsentCheck():
-            found = f"{one.object} is there" if _get(lab, one.object) else ""
-            return f"no {one.object}", found, f"labkit get {one.object}"
+            return f"{one.object} is there" if _get(lab, one.object) else ""
         case grammar.EndpointsCheck():
             return _endpoints(lab, one)
         case grammar.RequestCheck():
@@ -66,11 +66,32 @@ def _look(lab: Lab, one: grammar.Check) -> Look:
         case grammar.NodeCheck():
             said = lab.exec(one.on, one.run)
             matches = bool(re.search(one.prints, said.stdout, re.MULTILINE))
-            found = "" if matches == one.wanted else _first_lines(said.stdout or said.stderr)
-            return one.means, found, said.line
+            return "" if matches == one.wanted else _first_lines(said.stdout or said.stderr)
+        case grammar.FaultCheck():
+            return faults.why_unsolved(lab)
+
+
+def expect(one: grammar.Check) -> tuple[str, str]:
+    """What a check wants to find, and where one can look for it oneself."""
+    match one:
+        case grammar.ObjectCheck():
+            values = ", ".join(f"{path}: {value}" for path, value in one.holds.items())
+            wanted = f"{one.object} with {values}" if values else f"{one.object} exists"
+            return wanted, f"labkit get {one.object} -o yaml"
+        case grammar.AbsentCheck():
+            return f"no {one.object}", f"labkit get {one.object}"
+        case grammar.EndpointsCheck():
+            wanted = f"{one.count} ready endpoint{'' if one.count == 1 else 's'}"
+            where = f"labkit get endpoints/{one.service}, labkit get pods"
+            return f"{wanted} behind {one.service}", where
+        case grammar.RequestCheck():
+            by = f" by {one.pods} pods" if one.pods else ""
+            return f"{'an' if one.answered else 'no'} answer{by}", _probe_line(one)
+        case grammar.NodeCheck():
+            return one.means, shlex.join(("labkit", "exec", one.on, "--", *one.run))
         case grammar.FaultCheck():
             wanted = "the hidden fault rightly named (node, layer, cause), and mended"
-            return wanted, faults.why_unsolved(lab), "labkit fault"
+            return wanted, "labkit fault"
 
 
 def plan_difference(obj: Mapping[str, Any], holds: Mapping[str, Any]) -> str:
@@ -87,42 +108,33 @@ def plan_difference(obj: Mapping[str, Any], holds: Mapping[str, Any]) -> str:
     return "; ".join(wrong)
 
 
-def _object(lab: Lab, one: grammar.ObjectCheck) -> Look:
-    values = ", ".join(f"{path}: {value}" for path, value in one.holds.items())
-    expected = f"{one.object} with {values}" if values else f"{one.object} exists"
-    obj = _get(lab, one.object)
-    found = plan_difference(obj, one.holds) if obj else f"there is no {one.object}"
-    return expected, found, f"labkit get {one.object} -o yaml"
-
-
-def _endpoints(lab: Lab, one: grammar.EndpointsCheck) -> Look:
+def _endpoints(lab: Lab, one: grammar.EndpointsCheck) -> str:
     obj = _get(lab, f"endpoints/{one.service}")
     subsets: Sequence[Mapping[str, Any]] = (obj or {}).get("subsets") or ()
     count = sum(len(each.get("addresses") or ()) for each in subsets)
     waiting = sum(len(each.get("notReadyAddresses") or ()) for each in subsets)
     more = f", and {waiting} that {'is' if waiting == 1 else 'are'} not ready" if waiting else ""
-    found = "" if count == one.count else f"{count}{more}"
-    expected = f"{one.count} ready endpoint{'' if one.count == 1 else 's'} behind {one.service}"
-    return expected, found, f"labkit get endpoints/{one.service}, labkit get pods"
+    return "" if count == one.count else f"{count}{more}"
 
 
-def _request(lab: Lab, one: grammar.RequestCheck) -> Look:
+def _probe_line(one: grammar.RequestCheck) -> str:
+    sender = ("--from", one.sender) if one.sender else ()
+    node = ("--node", one.node) if one.node else ()
+    words = ("labkit", "probe", one.service, *sender, "--via", one.via, *node)
+    return shlex.join((*words, "--count", str(one.count)))
+
+
+def _request(lab: Lab, one: grammar.RequestCheck) -> str:
     request = asking.Request(one.service, sender=one.sender, via=one.via, node=one.node)
-    where = f" --from {one.sender}" if one.sender else ""
-    command = f"labkit probe {one.service}{where} --via {one.via} --count {one.count}"
-    by = f" by {one.pods} pods" if one.pods else ""
-    expected = f"{'an' if one.answered else 'no'} answer{by}: {command}"
     probe = lab.probe(request, count=one.count)
     answered = sum(each.requests for each in probe.answered)
     pods = len({each.pod for each in probe.answered})
-    reasons = "; ".join(each.error for each in probe.failed)
     if one.answered and answered < one.count:
-        return expected, f"{answered} of {one.count} answered: {reasons}", command
+        reasons = "; ".join(each.error for each in probe.failed)
+        return f"{answered} of {one.count} answered: {reasons}"
     if not one.answered and answered:
-        return expected, f"{answered} of {one.count} were answered", command
-    if pods < one.pods:
-        return expected, f"answers by {pods} pod{'' if pods == 1 else 's'}", command
-    return expected, "", command
+        return f"{answered} of {one.count} were answered"
+    return f"answers by {pods} pod{'' if pods == 1 else 's'}" if pods < one.pods else ""
 
 
 def _await_change(lab: Lab, one: grammar.Check, seconds: float) -> None:

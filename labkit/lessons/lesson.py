@@ -146,7 +146,7 @@ class Lesson(shown.Shown):
         did = self._solve_fault() if solution.fault else []
         for path in solution.delete:
             kind, _, name = path.partition("/")
-            if checks.look(self.lab, grammar.AbsentCheck(id="-", nudge="-", object=path))[1]:
+            if checks.look(self.lab, grammar.AbsentCheck(id="-", nudge="-", object=path)):
                 self.lab.delete(kind, name, timeout_s=TIMEOUT_S)
                 did.append(f"deleted {path}")
         objects = checkpoint.wanted("nothing", solution.objects, self.name)

@@ -20,7 +20,7 @@ SCHEMAS = {
     "glossary": "every word of the lessons, with one sentence and its lesson",
     "glossary-term": "one of them",
     "reference": "ways, chains, flags, ports, commands, statuses, faults: the code's own tables",
-    "lesson-proof": "what a lesson's author wants proved: its checks mean something",
+    "lesson-proofs": "what a lesson's author wants proved: its checks mean something",
 }
 VERSION = 1
 
@@ -180,8 +180,22 @@ class Proof(shown.Shown):
     def document(self) -> document.Section:
         return document.Section(f"Lesson {self.lesson}", tuple(self._blocks()))
 
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Proofs(shown.Shown):
+    """The proofs of several lessons: one document, whatever their number."""
+
+    proofs: tuple[Proof, ...]
+
+    @property
+    def ok(self) -> bool:
+        return all(one.ok for one in self.proofs)
+
+    def document(self) -> document.Section:
+        return document.Section("Lessons, tested", tuple(one.document() for one in self.proofs))
+
     def to_json(self) -> dict[str, Any]:
-        return schema.envelope("lesson-proof", VERSION, self)
+        return schema.envelope("lesson-proofs", VERSION, self)
 
 
 @dataclass(frozen=True, slots=True)

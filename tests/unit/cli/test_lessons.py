@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from labkit.lessons import catalogue, progress
+from labkit.lessons import catalogue, progress, proving, results
 from tests.unit.cli.conftest import Run
 from tests.unit.cli.fakes import FakeWorld
 
@@ -47,6 +47,20 @@ def test_new_writes_a_lesson(run: Run, tmp_path: Path) -> None:
     assert "wrote 12-mine.toml" in done.stdout
     assert run("lessons", "new", "12-mine", "--folder", str(tmp_path)).exit_code == 2
     assert "needs a name" in run("lessons", "new").stderr
+
+
+def test_many_lessons_tested_are_one_document(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def prove(entry: catalogue.Entry, _: object) -> results.Proof:
+        holds = entry.number != "02"
+        return results.Proof(entry.name, (results.Proven("the solution passes", holds, "no"),))
+
+    monkeypatch.setattr(proving, "prove", prove)
+    done = run("lessons", "test", "-o", "json")
+    assert done.exit_code == 1
+    told = json.loads(done.stdout)
+    assert told["schema"] == "labkit.dev/lesson-proofs"
+    assert [one["lesson"] for one in told["proofs"]] == [e.name for e in catalogue.entries()]
+    assert run("lessons", "test", "03").exit_code == 0
 
 
 def test_a_lesson_that_is_not_there(run: Run) -> None:

@@ -9,6 +9,7 @@ from labkit.lessons import proving, results
 RIGHT: tuple[proving.States, ...] = ({"a": "not yet"}, {"a": "pass"}, {"a": "not yet"})
 PASSES: proving.States = {"a": "pass"}
 FAILS: proving.States = {"a": "not yet"}
+FAILING = (FAILS, FAILS, FAILS)
 
 
 def failing(first: tuple[proving.States, ...], second: tuple[proving.States, ...]) -> list[str]:
@@ -41,6 +42,17 @@ def test_a_proof_says_what_failed_and_how() -> None:
     proof = results.Proof("12-x", tuple(proving.judge((FAILS, FAILS, FAILS), RIGHT)))  # type: ignore[arg-type]
     assert not proof.ok
     assert "no   the solution passes: a: not yet" in repr(proof)
-    assert proof.to_json()["claims"][2] == {
+    [told] = results.Proofs((proof,)).to_json()["proofs"]
+    assert told["claims"][2] == {
         "claim": "the solution passes", "holds": False, "found": "a: not yet",
     }  # fmt: skip
+
+
+def test_proofs_hold_together_or_not_at_all() -> None:
+    right = results.Proof("11-x", tuple(proving.judge(RIGHT, RIGHT)))  # type: ignore[arg-type]
+    wrong = results.Proof("12-x", tuple(proving.judge(FAILING, FAILING)))
+    assert results.Proofs((right,)).ok
+    both = results.Proofs((right, wrong))
+    assert not both.ok
+    assert "Lesson 11-x" in repr(both)
+    assert "no   the solution passes" in repr(both)

@@ -25,9 +25,14 @@ _VERBOSE = 2
 
 def main(argv: Sequence[str]) -> int:
     """Run the program. Returns its exit status."""
-    options = command_line.parse_flags(argv)
-    _set_up_logging(options.verbosity)
+    _set_up_logging()
+    if {"-h", "--help"} & set(argv):
+        sys.stdout.write(command_line.render_help())
+        return 0
     try:
+        options = command_line.parse_flags(argv)
+        if options.verbosity >= _VERBOSE:
+            logging.getLogger().setLevel(logging.DEBUG)
         return _clean_up() if options.cleanup else _serve(options)
     except errors.LabkitError as error:
         log.error("%s%s", error, f"; {error.hint}" if error.hint else "")  # noqa: TRY400
@@ -56,14 +61,14 @@ def _serve(options: command_line.Flags) -> int:
     return 0
 
 
-def _set_up_logging(verbosity: int) -> None:
+def _set_up_logging() -> None:
     """Lines as kube-proxy's: `I1123 18:57:03.123 default/app1: proxy port 40193/TCP`."""
     handler = logging.StreamHandler(sys.stderr)
     form = "%(levelname).1s%(asctime)s.%(msecs)03d %(message)s"
     handler.setFormatter(logging.Formatter(form, datefmt="%m%d %H:%M:%S"))
     root = logging.getLogger()
     root.addHandler(handler)
-    root.setLevel(logging.DEBUG if verbosity >= _VERBOSE else logging.INFO)
+    root.setLevel(logging.INFO)
 
 
 def _raise_descriptor_limit() -> None:

@@ -27,7 +27,7 @@ class PortRange:
 
 
 def parse_port_range(text: str) -> PortRange:
-    """Read `5000`, `40000-40010`, `40000+10` or nothing at all. Raises ConfigError.
+    """Read `5000`, `40000-40010`, `40000+10` or nothing at all. Raises ValueError.
 
     >>> print(parse_port_range("40000+3"), parse_port_range(""))
     40000-40003 any
@@ -39,16 +39,16 @@ def parse_port_range(text: str) -> PortRange:
         first = int(first_text)
         last = int(rest) if sign else first
     except ValueError:
-        raise _bad_range(text, "it is not a number, FIRST-LAST, or FIRST+COUNT") from None
+        raise _bad_range("it is not a number, FIRST-LAST, or FIRST+COUNT") from None
     if sign == "+":
         last += first
     if not 0 <= first <= last <= LAST_PORT:
-        raise _bad_range(text, f"the ports have to rise, and end at {LAST_PORT}")
+        raise _bad_range(f"the ports have to rise, and end at {LAST_PORT}")
     return PortRange(first, last) if first else PortRange()
 
 
-def _bad_range(text: str, why: str) -> errors.ConfigError:
-    return errors.ConfigError(f"--proxy-port-range {text!r}: {why}", hint="write 40000-41000")
+def _bad_range(why: str) -> ValueError:
+    return ValueError(f"{why}: write 40000-41000")
 
 
 class PortAllocator:

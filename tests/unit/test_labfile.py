@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from labkit import errors, labfile, paths
 from labkit.agent import flags
 from labkit.labfile import grammar
+from labkit.model import flags as model_flags
 from labkit.model import spec
 
 
@@ -93,9 +94,10 @@ def test_everything_that_can_be_said(here: Path) -> None:
 
 
 def test_the_flags_that_can_be_set_are_those_of_the_agent() -> None:
-    options = flags._parser()._option_string_actions
-    known = {name.lstrip("-") for name in options} - {"h", "help"}
-    assert known == {*grammar.PROXY_FLAGS, *grammar.OWN_FLAGS}
+    defaults = {flag.name: flag.default for flag in model_flags.FLAGS}
+    assert {*grammar.PROXY_FLAGS, *grammar.OWN_FLAGS} == set(defaults)
+    words = [f"--{name}={defaults[name]}" for name in grammar.PROXY_FLAGS]
+    assert flags.parse_flags(["--kubeconfig=x", *words]) == flags.parse_flags(["--kubeconfig=x"])
 
 
 def test_flags_go_over_the_file(here: Path) -> None:

@@ -8,13 +8,12 @@ import json
 import pytest
 
 import labkit
-from labkit.agent import flags as agent_flags
 from labkit.cli import app, failures
 from labkit.faults import catalogue as faults
 from labkit.inspection import ways
 from labkit.inspection.explain import chains
 from labkit.lessons import catalogue
-from labkit.model import portals
+from labkit.model import flags, portals
 
 PAGE = labkit.reference()
 FORMS = {
@@ -22,19 +21,12 @@ FORMS = {
     "html": html.unescape(PAGE._repr_html_()),
     "json": json.dumps(PAGE.to_json()),
 }
-
-
-def agents_flags() -> set[str]:
-    options = agent_flags._parser()._option_string_actions
-    return {name.lstrip("-") for name in options} - {"h", "help"}
-
-
 FACTS = [
     *(chain.name for chain in portals.CHAINS),
     *chains.BUILT_IN,
     *chains.OTHERS,
     *chains.BEGINNINGS,
-    *agents_flags(),
+    *(flag.name for flag in flags.FLAGS),
     *app.SUMMARIES,
     *(name for name, _ in failures.ids()),
     *(way.chain for way in ways.WAYS),

@@ -40,6 +40,8 @@ class Recipe:
     main: str
     parts: tuple[str, ...]
     distributions: tuple[str, ...] = ()
+    #: It runs on every node: what it can do without is stood in for (standins.py).
+    lean: bool = False
 
 
 _COMMON = ("__init__.py", "version.py", "errors.py", "model")
@@ -48,34 +50,29 @@ _SERVED_BY = ("starlette", "uvicorn", "pyyaml")
 _SPARE = ("yaml/_yaml.",)
 
 RECIPES: Mapping[Role, Recipe] = {
-    "agent": Recipe("labkit.agent.main", (*_COMMON, "client", "agent")),
-    "podlet": Recipe("labkit.podlet.main", (*_COMMON, "client", "podlet")),
+    "agent": Recipe("labkit.agent.main", (*_COMMON, "client", "agent"), lean=True),
+    "podlet": Recipe("labkit.podlet.main", (*_COMMON, "client", "podlet"), lean=True),
     "apiserver": Recipe("labkit.apiserver.main", (*_COMMON, "apiserver"), _SERVED_BY),
     "controllers": Recipe("labkit.apiserver.remote.main", (*_COMMON, "client", "apiserver")),
 }
 
-# dataclasses imports inspect only to write a docstring for a class that has none. Imported when it
-# is needed, which in the agent and the podlet is never, it costs no node its 1.2 MB twice.
-# (importlib's LazyLoader would load it at the first `import`, which asks a module for its spec.)
 _MAIN = """\
 import sys
-
-
-class Later(type(sys)):
-    def __getattr__(self, name):
-        if sys.modules["inspect"] is self:
-            del sys.modules["inspect"]
-        import inspect
-
-        return getattr(inspect, name)
-
-
-sys.modules["inspect"] = Later("inspect")
 
 from {module} import main
 
 sys.exit(main(sys.argv[1:]))
 """
+#: The same where memory counts, because it runs on every node.
+_LEAN_MAIN = (
+    """\
+import standins
+
+standins.install()
+
+"""
+    + _MAIN
+)
 
 #: PEP 552: bytecode that is never compared with its source.
 _UNCHECKED = 0b01
@@ -101,7 +98,8 @@ def build_archive(role: Role) -> bytes:
 
 def pack(files: Mapping[str, Path], main: str) -> bytes:
     """Zip `files`, by their names inside; running it calls `main(argv)` of the module `main`."""
-    content = {"__main__.py": _MAIN.format(module=main).encode()}
+    first = _LEAN_MAIN if "standins.py" in files else _MAIN
+    content = {"__main__.py": first.format(module=main).encode()}
     for name, path in files.items():
         content[name] = path.read_bytes()
         if name.endswith(".py"):
@@ -148,6 +146,8 @@ def _sources(recipe: Recipe) -> dict[str, Path]:
         for path in sorted(found.rglob("*")) if found.is_dir() else [found]:
             if path.is_file() and "__pycache__" not in path.parts:
                 files[f"labkit/{path.relative_to(root).as_posix()}"] = path
+    if recipe.lean:
+        files["standins.py"] = Path(__file__).with_name("standins.py")
     for distribution in recipe.distributions:
         files |= _distribution(distribution, set())
     return files

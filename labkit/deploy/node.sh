@@ -75,8 +75,9 @@ place() {
 # start NAME REVISION PROGRAM ARGUMENT...
 start() {
     [ "$init" = none ] || { start_systemd "$1"; return; }
-    name=$1 LABKIT_REVISION=$2
-    export LABKIT_REVISION
+    # One heap for all threads: Python lets them run one at a time anyway.
+    name=$1 LABKIT_REVISION=$2 MALLOC_ARENA_MAX=1
+    export LABKIT_REVISION MALLOC_ARENA_MAX
     stop "$name"
     shift 2
     [ ! -f "$log/$name.log" ] || [ "$(wc -c <"$log/$name.log")" -lt 8000000 ] ||

@@ -14,7 +14,7 @@ began() { { read -r stat <"/proc/$1/stat"; } 2>/dev/null && set -- ${stat##*) } 
 
 is_alive() { [ "${1:-0}" -gt 1 ] && [ "$(began "$1")" = "$2" ]; }
 
-revision() { tr '\0' '\n' <"/proc/$1/environ" 2>/dev/null | sed -n 's/^LABKIT_REVISION=//p'; }
+revision() { LC_ALL=C sed -n 's/.*LABKIT_REVISION=\([0-9a-f]*\).*/\1/p' "/proc/$1/environ" 2>/dev/null; }
 
 # --- Looking ------------------------------------------------------------------------------------
 
@@ -38,18 +38,31 @@ look_none() {
     done
 }
 
+# Each word to systemd costs an emulated machine half a second, so all units are one question. Of
+# each it says a line for every property, and then an empty one.
 look_systemd() {
-    for file in "$services"/labkit-*.service; do
-        [ -f "$file" ] || continue
-        name=${file##*/labkit-} name=${name%.service} ActiveState='' MainPID=0 NRestarts=0
-        eval "$(systemctl show "labkit-$name" -p ActiveState -p MainPID -p NRestarts)"
-        case $ActiveState in
-            active | reloading) state=running ;;
-            activating) state=restarting ;;
-            *) state=stopped ;;
-        esac
-        echo "unit $name $state $MainPID $(began "$MainPID" || echo 0) $NRestarts $(revision "$MainPID")"
-    done
+    set --
+    for file in "$services"/labkit-*.service; do [ ! -f "$file" ] || set -- "$@" "${file##*/}"; done
+    [ $# -gt 0 ] || return 0
+    { systemctl show "$@" -p Id -p ActiveState -p MainPID -p NRestarts && echo; } |
+        while IFS='=' read -r property value; do
+            case $property in
+                Id) name=${value#labkit-} name=${name%.service} ;;
+                ActiveState) state=$value ;;
+                MainPID) pid=$value ;;
+                NRestarts) restarts=$value ;;
+                '') say_unit "$name" "$state" "$pid" "$restarts" ;;
+            esac
+        done
+}
+
+say_unit() {
+    case $2 in
+        active | reloading) state=running ;;
+        activating) state=restarting ;;
+        *) state=stopped ;;
+    esac
+    echo "unit $1 $state $3 $(began "$3" || echo 0) $4 $(revision "$3")"
 }
 
 # --- Changing -----------------------------------------------------------------------------------
@@ -72,9 +85,10 @@ place() {
     fi
 }
 
-# start NAME REVISION PROGRAM ARGUMENT...
+# start NAME REVISION PROGRAM ARGUMENT...: where systemd does it, `started` then tells it all names.
+units=''
 start() {
-    [ "$init" = none ] || { start_systemd "$1"; return; }
+    [ "$init" = none ] || { units="$units labkit-$1"; return; }
     # One heap for all threads: Python lets them run one at a time anyway.
     name=$1 LABKIT_REVISION=$2 MALLOC_ARENA_MAX=1
     export LABKIT_REVISION MALLOC_ARENA_MAX
@@ -87,9 +101,12 @@ start() {
     [ -z "$trouble" ] || { echo "$trouble" >&2; exit 1; }
 }
 
-start_systemd() {
-    systemctl daemon-reload
-    systemctl enable --quiet "labkit-$1" && systemctl restart "labkit-$1" || exit 1
+# started: after the last `start`.
+started() {
+    [ -n "$units" ] || return 0
+    # shellcheck disable=SC2086 # one word for each
+    systemctl enable --quiet --no-reload $units && systemctl daemon-reload &&
+        systemctl restart $units || exit 1
 }
 
 # stop NAME: the supervisor, and the program by it. kube-proxy may let open connections go on for as

@@ -8,9 +8,11 @@ another, by `sudo -n`, which never asks for a password.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labkit import errors
@@ -128,6 +130,18 @@ class Connection:
         done = self.script(files.PUT, args=args, stdin=data, timeout_s=timeout_s, check=False)
         if done.exit_status:
             raise files.explain_failure(self.name, path, done)
+
+    @classmethod
+    def meet(
+        cls, where: Endpoint, private_keys: Iterable[Path], log: commands.CommandLog
+    ) -> Connection:
+        """A connection to a machine that nobody knows yet: see `wire.meet`."""
+        from labkit.ssh import wire
+
+        transport, host_key = wire.meet(where, private_keys)
+        met = cls(dataclasses.replace(where, host_key=host_key), log)
+        met._transport = transport
+        return met
 
     def close(self) -> None:
         """End the connection, and with it what still runs on it in other threads."""

@@ -16,8 +16,11 @@ Ciphers and MACs make no difference to a handshake; aes-gcm needs no MAC and so 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from labkit import errors
 from labkit.ssh import keys, lean
@@ -42,16 +45,54 @@ _SILENCE_S = 20
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
+class NoKeyAccepted(errors.ConnectionFailed):
+    """The machine answers, and no key that we have opens it."""
+
+
 def connect(where: Endpoint, *, timeout_s: float = 15.0) -> paramiko.Transport:
     """Connect and log in. Raises ConnectionFailed, which names the node and what to do."""
+
+    def log_in(transport: paramiko.Transport) -> None:
+        _check_host_key(where, transport)
+        transport.auth_publickey(where.user, paramiko.PKey.from_path(where.private_key))
+
+    return _open(where, where.host_key.split()[0], log_in, timeout_s)
+
+
+def meet(
+    where: Endpoint, private_keys: Iterable[Path], *, timeout_s: float = 15.0
+) -> tuple[paramiko.Transport, str]:
+    """Log in to a machine that nobody knows yet, and return the host key that it shows, too.
+
+    Only for one that was made just now: whoever answers first is believed. The keys are tried in
+    turn on one connection, for an emulated machine works a second on each. Raises NoKeyAccepted,
+    ConnectionFailed.
+    """
+
+    def log_in(transport: paramiko.Transport) -> None:
+        for path in private_keys:
+            with contextlib.suppress(paramiko.AuthenticationException, FileNotFoundError):
+                transport.auth_publickey(where.user, paramiko.PKey.from_path(path))
+                return
+        raise NoKeyAccepted(f"sshd at {where.host}:{where.port} accepts no key", node=where.name)
+
+    transport = _open(where, "ssh-ed25519", log_in, timeout_s)
+    return transport, _host_key(transport)
+
+
+def _open(
+    where: Endpoint,
+    key_type: str,
+    log_in: Callable[[paramiko.Transport], None],
+    timeout_s: float,
+) -> paramiko.Transport:
     transport = None
     try:
         transport = paramiko.Transport(_prompt(where.dial(where.host, where.port)))
-        _offer(transport, where.host_key.split()[0])
+        _offer(transport, key_type)
         transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = timeout_s
         transport.start_client(timeout=timeout_s)
-        _check_host_key(where, transport)
-        transport.auth_publickey(where.user, paramiko.PKey.from_path(where.private_key))
+        log_in(transport)
     except BaseException as error:
         if transport is not None:
             transport.close()
@@ -61,23 +102,8 @@ def connect(where: Endpoint, *, timeout_s: float = 15.0) -> paramiko.Transport:
     return transport
 
 
-def read_host_key(where: Endpoint, *, timeout_s: float = 15.0) -> str:
-    """The host key that the machine shows, before anybody knows it. Raises ConnectionFailed.
-
-    Only for a machine that was made just now: whoever answers first is believed.
-    """
-    transport = None
-    try:
-        transport = paramiko.Transport(_prompt(where.dial(where.host, where.port)))
-        _offer(transport, "ssh-ed25519")
-        transport.banner_timeout = transport.handshake_timeout = timeout_s
-        transport.start_client(timeout=timeout_s)
-        key = transport.get_remote_server_key()
-    except TROUBLE as error:
-        raise _explain(where, error) from error
-    finally:
-        if transport is not None:
-            transport.close()
+def _host_key(transport: paramiko.Transport) -> str:
+    key = transport.get_remote_server_key()
     return f"{key.get_name()} {key.get_base64()}"
 
 
@@ -119,8 +145,7 @@ def _prompt(sock: socket.socket) -> socket.socket:
 
 
 def _check_host_key(where: Endpoint, transport: paramiko.Transport) -> None:
-    key = transport.get_remote_server_key()
-    shown = f"{key.get_name()} {key.get_base64()}"
+    shown = _host_key(transport)
     if not keys.same(shown, where.host_key):
         raise errors.ConnectionFailed(
             f"the machine at {where.host}:{where.port} shows the host key "

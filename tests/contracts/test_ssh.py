@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import signal
@@ -15,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from labkit import errors
-from labkit.ssh import config, connection, keys, pool
+from labkit.model import commands
+from labkit.ssh import config, connection, keys, pool, wire
 from labkit.ssh import stream as streams
 from tests.contracts import machine
 
@@ -260,6 +262,28 @@ class TestTrouble:
         threading.Timer(0.2, ssh.close).start()
         with pytest.raises(errors.ConnectionFailed):
             ssh.run(["sleep", "60"])
+
+
+class TestMeet:
+    def test_the_first_key_that_is_accepted_and_the_host_key_are_found_on_one_connection(
+        self, node: machine.Machine, tmp_path: Path
+    ) -> None:
+        keys.write_key(tmp_path / "other", keys.generate_ed25519().private_openssh)
+        where = dataclasses.replace(node.endpoint, host_key="")
+        tried = [tmp_path / "other", tmp_path / "missing", node.endpoint.private_key]
+        with connection.Connection.meet(where, tried, commands.CommandLog()) as met:
+            assert keys.same(met.endpoint.host_key, node.endpoint.host_key)
+            assert met.run(["echo", "here"]).stdout == "here\n"
+
+    def test_no_key_is_accepted(self, node: machine.Machine, tmp_path: Path) -> None:
+        keys.write_key(tmp_path / "other", keys.generate_ed25519().private_openssh)
+        with pytest.raises(wire.NoKeyAccepted) as caught:
+            wire.meet(node.endpoint, [tmp_path / "other"])
+        assert caught.value.node == "node1"
+
+    def test_nobody_is_there(self, node: machine.Machine) -> None:
+        with pytest.raises(errors.ConnectionFailed, match="Connection refused"):
+            wire.meet(dataclasses.replace(node.endpoint, port=1), [])
 
 
 class TestPool:

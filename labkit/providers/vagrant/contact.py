@@ -9,7 +9,6 @@ host key, and only the lab gets in.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import socket
 import time
 from pathlib import Path
@@ -19,6 +18,12 @@ from labkit.model import commands
 from labkit.providers.vagrant import calls
 from labkit.ssh import connection, endpoint, wire
 
+#: $1 is the learner's time; leases, certificates and tokens go by it. Says what time it is then.
+SET_CLOCK = """\
+off=$(($1 - $(date +%s)))
+if [ "$off" -gt 1 ] || [ "$off" -lt -1 ]; then date -s "@$1" >/dev/null; fi
+date +%s
+"""
 #: $1 is the user, $2 the lab's public key. The new file takes its name when it is complete.
 REPLACE_KEY = """\
 set -eu
@@ -29,13 +34,9 @@ chown "$1" "$home/.ssh/authorized_keys.labkit-new"
 chmod 600 "$home/.ssh/authorized_keys.labkit-new"
 mv -f "$home/.ssh/authorized_keys.labkit-new" "$home/.ssh/authorized_keys"
 """
-#: $1 is the learner's time. Leases, certificates and tokens go by it; a second does not matter.
-SET_CLOCK = """\
-off=$(($1 - $(date +%s)))
-if [ "$off" -gt 1 ] || [ "$off" -lt -1 ]; then date -s "@$1" >/dev/null; fi
-"""
-
-
+#: How far a clock may be off, and how often it is set until it is not: what is on its way for
+#: seconds, to a machine that is emulated and busy, is old when it arrives.
+CLOCK_S, CLOCK_TRIES = 2, 5
 #: Between two tries to reach a machine that boots: nothing tells when its sshd is there.
 PAUSE_S = 0.2
 
@@ -66,37 +67,28 @@ def _greets(found: calls.SshDetails) -> bool:
 
 def meet(
     name: str, found: calls.SshDetails, own: endpoint.Endpoint, public_key: str
-) -> endpoint.Endpoint:
-    """Return the machine's endpoint with its host key, having made the lab's key the only one.
+) -> connection.Connection:
+    """Return a connection to the machine, having made the lab's key the only one.
 
-    `own` is what the endpoint will be but for that host key. Raises ConnectionFailed.
+    `own` is what the endpoint will be but for the host key. Raises ConnectionFailed.
     """
-    host_key = wire.read_host_key(own)
-    known = _with(own, host_key)
-    for key in dict.fromkeys((str(own.private_key), *found.keys)):
-        try:
-            _replace(_with(own, host_key, key), public_key)
-        except errors.ConnectionFailed as error:
-            refused = error
-        else:
-            return known
-    raise errors.ConnectionFailed(
-        "the machine accepts neither the lab's key nor Vagrant's",
-        hint="`labkit down --purge` and `labkit up` make the machines and keys again",
-        node=name,
-    ) from refused
+    tried = dict.fromkeys((own.private_key, *map(Path, found.keys)))
+    try:
+        session = connection.Connection.meet(own, tried, commands.CommandLog())
+    except wire.NoKeyAccepted as error:
+        raise errors.ConnectionFailed(
+            "the machine accepts neither the lab's key nor Vagrant's",
+            hint="`labkit down --purge` and `labkit up` make the machines and keys again",
+            node=name,
+        ) from error
+    session.script(REPLACE_KEY, args=[own.user, public_key])
+    return session
 
 
 def set_clock(session: connection.Connection) -> None:
     """Give the machine the learner's time: one that slept, or was restored, has that of then."""
-    session.script(SET_CLOCK, args=[str(round(time.time()))])
-
-
-def _replace(where: endpoint.Endpoint, public_key: str) -> None:
-    with connection.Connection(where, commands.CommandLog()) as session:
-        session.script(REPLACE_KEY, args=[where.user, public_key])
-
-
-def _with(own: endpoint.Endpoint, host_key: str, key: str = "") -> endpoint.Endpoint:
-    path = Path(key) if key else own.private_key
-    return dataclasses.replace(own, host_key=host_key, private_key=path)
+    session.run(["true"])  # connected: from here on, a command is on its way for a moment only
+    for _ in range(CLOCK_TRIES):
+        said = session.script(SET_CLOCK, args=[str(round(time.time()))]).stdout
+        if abs(int(said) - time.time()) < CLOCK_S:
+            return

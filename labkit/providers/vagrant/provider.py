@@ -191,10 +191,15 @@ class VagrantProvider:
             contact.await_banner(name, details[name], within_s=BOOT_S)
             pinned = known[name]["host_key"] if name in known else ""
             own = self._endpoint(name, details[name], pinned)
-            met = own if pinned else contact.meet(name, details[name], own, public)
-            if name in started:
-                with connection.Connection(met, commands.CommandLog()) as session:
+            session = (
+                connection.Connection(own, commands.CommandLog())
+                if pinned
+                else contact.meet(name, details[name], own, public)
+            )
+            with session:
+                if name in started:
                     contact.set_clock(session)
+            met = session.endpoint
             return name, Pin(host=met.host, port=met.port, user=met.user, host_key=met.host_key)
 
         with futures.ThreadPoolExecutor() as threads:

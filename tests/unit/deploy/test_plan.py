@@ -183,7 +183,8 @@ class TestChanges:
     def test_the_shell_that_makes_them(self) -> None:
         changes = plan.Changes(UNIT.files, ("old",), (UNIT,))
         assert plan.render_changes(changes) == (
-            f"alone\nplace /etc/one\nremove old\nstart one {UNIT.revision} /bin/one 'a b'\n"
+            "alone\nplace /etc/one\nremove old\n"
+            f"start one {UNIT.revision} /bin/one 'a b'\nstarted\n"
         )
         assert plan.render_changes(plan.Changes({}, ("old",), ())) == "alone\nremove old\n"
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from labkit import errors
-from labkit.model import spec
-from labkit.providers.vagrant import calls, machines
-from labkit.ssh import keys
+from labkit.model import commands, spec
+from labkit.providers.vagrant import calls, contact, machines
+from labkit.ssh import connection, keys
 from tests.unit.providers.conftest import Fake
 
 
@@ -151,6 +153,30 @@ def test_dial_says_which_machine_does_not_run(fake: Fake) -> None:
     fake.provider.stop()
     with pytest.raises(errors.ConnectionFailed, match="the lab is not running"):
         fake.provider.dial("127.0.0.1", 9)
+
+
+class Late:
+    """A connection to a machine that takes its time, the first command most of all."""
+
+    def __init__(self, *delays_s: int) -> None:
+        self.delays_s, self.asked = list(delays_s), 0
+
+    def run(self, argv: Sequence[str]) -> None:
+        self.delays_s.pop(0)
+
+    def script(self, text: str, *, args: Sequence[str]) -> commands.Command:
+        self.asked += 1
+        late = self.delays_s.pop(0) if self.delays_s else 0
+        return commands.Command((), 0, f"{int(args[0]) - late}\n", "", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("delays_s", "asked"), [((9,), 1), ((9, 0), 1), ((9, 7, 0), 2), ((9, 7, 7, 7, 7, 7, 7), 5)]
+)
+def test_a_clock_is_set_until_it_is_right(delays_s: tuple[int, ...], asked: int) -> None:
+    late = Late(*delays_s)
+    contact.set_clock(cast("connection.Connection", late))
+    assert late.asked == asked
 
 
 def test_the_provider_that_fits() -> None:

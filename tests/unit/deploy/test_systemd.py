@@ -1,0 +1,88 @@
+"""What labkit says to systemd, by node.sh: few words, for an emulated machine is slow to answer."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from labkit.deploy import plan
+
+SYSTEMCTL = """\
+#!/bin/sh
+echo "$*" >>"${0%/*}/asked"
+[ "$1" != show ] || cat "${0%/*}/said"
+"""
+SAID = f"""\
+MainPID={os.getpid()}
+NRestarts=2
+Id=labkit-kube-proxy.service
+ActiveState=active
+
+MainPID=0
+NRestarts=0
+Id=labkit-podlet.service
+ActiveState=failed
+"""
+
+
+class Systemd:
+    """A folder with a `systemctl` that answers with the file `said` and notes what it is asked."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "systemctl").write_text(SYSTEMCTL)
+        (folder / "systemctl").chmod(0o755)
+        (folder / "said").write_text(SAID)
+
+    def run(self, text: str, **variables: str) -> str:
+        node = resources.files("labkit.deploy").joinpath("node.sh").read_text()
+        return subprocess.run(
+            ["sh", "-c", f"{node}\nservices={self.folder} init=systemd\n{text}"],
+            env={**variables, "PATH": f"{self.folder}:/usr/sbin:/usr/bin:/sbin:/bin"},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    def asked(self) -> list[str]:
+        file = self.folder / "asked"
+        return file.read_text().splitlines() if file.exists() else []
+
+
+@pytest.fixture
+def systemd(tmp_path: Path) -> Systemd:
+    return Systemd(tmp_path)
+
+
+def test_all_units_are_one_question(systemd: Systemd) -> None:
+    for name in ("kube-proxy", "podlet"):
+        (systemd.folder / f"labkit-{name}.service").touch()
+    found = plan.parse_found(systemd.run("look"))
+    assert found.init == "systemd"
+    assert (found.units["kube-proxy"].state, found.units["kube-proxy"].restarts) == ("running", 2)
+    assert found.units["kube-proxy"].pid == os.getpid()
+    assert found.units["podlet"].state == "stopped"
+    (asked,) = systemd.asked()
+    assert asked.startswith("show labkit-kube-proxy.service labkit-podlet.service ")
+
+
+def test_a_machine_without_units_is_not_asked(systemd: Systemd) -> None:
+    assert plan.parse_found(systemd.run("look")).units == {}
+    assert systemd.asked() == []
+
+
+def test_all_units_start_together(systemd: Systemd) -> None:
+    systemd.run("start kube-proxy 12 /bin/one\nstart podlet 34 /bin/two\nstarted")
+    assert systemd.asked() == [
+        "enable --quiet --no-reload labkit-kube-proxy labkit-podlet",
+        "daemon-reload",
+        "restart labkit-kube-proxy labkit-podlet",
+    ]
+
+
+def test_a_process_tells_the_revision_that_it_was_started_with(systemd: Systemd) -> None:
+    assert systemd.run("revision $$", LABKIT_REVISION="0a1b") == "0a1b"

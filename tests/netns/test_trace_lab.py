@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from labkit import errors, faults, lab
+from labkit.client import http
 from labkit.inspection import probing
 from labkit.inspection.predict import asking
 from labkit.inspection.trace import tracing
@@ -161,12 +162,26 @@ WRONG = [
     ),
     ("proxy-dead", "client", "node-port", "nobody listens there", "nobody listens at port"),
     ("proxy-hung", "client", "node-port", "does it hang?", ""),
+    ("lost-label", "node/node1", "cluster-ip", "No pod of the namespace has", "has no endpoint"),
+    ("pod-not-ready", "node/node1", "cluster-ip", "is not ready: ", "has no endpoint"),
+    (
+        "flushed-chain",
+        "pod/app1-1",
+        "cluster-ip",
+        "no rule for spec.clusterIP + spec.ports[0].port in KUBE-PORTALS-CONTAINER",
+        "no machine here has",
+    ),
+    ("jump-order", "node/node1", "cluster-ip", "let it pass: -A OUTPUT", "no machine here has"),
+    ("endpoint-blackholed", "node/node1", "cluster-ip", "has node1 a way to them", ""),
+    ("endpoint-blackholed", "pod/app1-1", "cluster-ip", "has it a route back to 10.244.1", ""),
+    ("conntrack-full", "client", "node-port", "chain INPUT, this refused it", None),
+    ("certificate-expired", "client", "node-port", "nobody listens there", "nobody listens at"),
 ]
 
 
 @pytest.mark.parametrize(("fault", "sender", "via", "cause", "predicted"), WRONG)
 def test_why_not(
-    opened: lab.Lab, fault: str, sender: str, via: str, cause: str, predicted: str
+    opened: lab.Lab, fault: str, sender: str, via: str, cause: str, predicted: str | None
 ) -> None:
     request = asking.Request("app1", sender=sender, via=via, node="node1")
     try:
@@ -181,9 +196,69 @@ def test_why_not(
     assert cause in found.verdict.cause
     assert not found.ok
     assert found.considered
+    if predicted is None:
+        assert any(way.unsure for way in told.ways), (
+            "how many connections there are, rules know not"
+        )
+        return
     for way in told.ways:
         assert way.reached is not bool(predicted), repr(told)
         assert predicted in way.end
+
+
+@pytest.mark.parametrize(
+    ("command", "sender", "cause"),
+    [
+        # FORWARD of the pods' node drops the proxy's own packet: no endpoint is left.
+        (
+            "iptables {} FORWARD -i eth0 -p tcp --syn -j DROP",
+            "node/node2",
+            "in table filter, chain FORWARD, this refused it: -A FORWARD -i eth0",
+        ),
+        # The answer leaves by the pods' bridge, where nobody has the client's address.
+        ("ip route {} 192.168.56.100/32 dev cbr0", "client", "was lost on its way back to"),
+    ],
+)
+def test_why_not_between_machines(opened: lab.Lab, command: str, sender: str, cause: str) -> None:
+    """Only pods of node1 serve the Service, so that no other hides what is wrong there."""
+    add, remove = ("add", "del") if "route" in command else ("-A", "-D")
+    far = [
+        (pod["metadata"]["name"], pod["metadata"]["labels"])
+        for pod in opened.get("pods").objects
+        if pod["spec"]["nodeName"] != "node1"
+    ]
+    try:
+        for name, _ in far:
+            relabel(opened, name, {"name": "elsewhere"})
+        opened.api.wait_for(
+            resources.ENDPOINTS, ["app1"], only_on("node1"), namespace="default", timeout_s=30
+        )
+        probing.wait_until_served(opened.pool, ["node1", "node2"], "default/app1", timeout_s=30)
+        opened.exec("node1", command.format(add).split())
+        via = "node-port" if sender == "client" else "cluster-ip"
+        node = "node1" if sender == "client" else ""
+        found = opened.trace(asking.Request("app1", sender=sender, via=via, node=node))
+    finally:
+        opened.exec("node1", command.format(remove).split())
+        for name, labels in far:
+            relabel(opened, name, labels)
+    assert found.verdict, repr(found)
+    assert cause in found.verdict.cause
+
+
+def relabel(opened: lab.Lab, pod: str, labels: Mapping[str, str]) -> None:
+    path = resources.PODS.path("default", pod)
+    body = {"metadata": {"labels": dict(labels)}}
+    opened.api.client.request("PATCH", path, body=body, content_type=http.MERGE_PATCH)
+
+
+def only_on(node: str) -> api.Lacks:
+    def lacks(endpoints: resources.Object | None) -> str:
+        subsets = (endpoints or {}).get("subsets") or ()
+        homes = {one["nodeName"] for subset in subsets for one in subset.get("addresses") or ()}
+        return "" if homes == {node} else f"has addresses on {homes}"
+
+    return lacks
 
 
 def test_as_a_command(opened: lab.Lab) -> None:

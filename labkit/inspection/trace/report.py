@@ -54,7 +54,7 @@ class Trace(shown.Shown):
             yield document.Text(document.good("The request was answered."))
         else:
             yield document.Text(document.bad(f"It ended at {self.verdict.at}."))
-            end = "" if self.verdict.cause.endswith("?") else "."
+            end = "" if self.verdict.cause[-1] in ".?" else "."
             yield document.Text(f"Likely because {self.verdict.cause}{end}")
         for problem in self.problems:
             yield document.Text(document.bad(problem))

@@ -57,14 +57,7 @@ def trace(
     finally:
         told = _tell(machines, name, planned, armed)
     story = joining.join(planned, sent_at, told, answer)
-    failed = verdict.judge(
-        story,
-        states,
-        proxying.parse_service(found.service),
-        protocol=planned.protocol,
-        sender=planned.sender,
-        error=answer.error,
-    )
+    case = verdict.Case(planned, story, states, found, answer.error)
     return report.Trace(
         service=planned.service,
         sender=planned.sender,
@@ -73,7 +66,7 @@ def trace(
         command=planned.line,
         hops=story.hops,
         translations=story.translations,
-        verdict=failed if answer.error else None,
+        verdict=verdict.judge(case) if answer.error else None,
         problems=tuple(f"{one.node}: {one.trouble}" for one in told if one.trouble),
         considered=considering.list_considered(story, states, planned.protocol)
         if why or answer.error

@@ -9,7 +9,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from labkit.inspection import collect, nodes, sockets
+from labkit.inspection import collect, endpoints, nodes, sockets
+from labkit.inspection.probe import shot
 from labkit.inspection.trace import events, joining
 from labkit.model import portals, proxying
 
@@ -17,6 +18,8 @@ _REFUSED = ("DROP", "REJECT")
 _OURS = {chain.name for chain in portals.CHAINS}
 #: Where a rule turns a packet: ADDRESS:PORT, or a port of the machine itself.
 _TURNS = re.compile(r"-j (?:DNAT --to-destination|REDIRECT --to-ports) (\S+)")
+#: What the proxy was told where a pod's machine answers, but nobody listens at that port.
+_NOBODY = "Connection refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,30 +30,35 @@ class Verdict:
     cause: str
 
 
-def judge(
-    story: joining.Story,
-    states: Sequence[collect.NodeState],
-    ports: Sequence[proxying.ServicePort],
-    *,
-    protocol: str,
-    sender: str,
-    error: str,
-) -> Verdict:
-    """Say why there was no answer; `error` is what the sender was told.
+@dataclass(frozen=True, slots=True)
+class Case:
+    """All that is known: what happened, and how things stood. `error` is what the sender said."""
 
-    `ports` are all of the Service: what lacks on a node is what one of them would need there.
-    """
+    planned: shot.Shot
+    story: joining.Story
+    states: Sequence[collect.NodeState]
+    objects: collect.Objects
+    error: str
+
+    def state(self, node: str) -> collect.NodeState | None:
+        return next((one for one in self.states if one.node.name == node), None)
+
+
+def judge(case: Case) -> Verdict:
+    """Say why there was no answer."""
+    story = case.story
     if not story.there:
         cause = (
             "no node of the cluster saw its first packet: the sender has no way to that address, "
             "or it is not one of a node's"
         )
-        return Verdict(sender, cause)
-    if refused := _refused(story.there):
-        return refused
-    if story.record is None:
-        return _not_taken(story.there, states, ports, protocol)
-    return _after_the_proxy(story, error)
+        return Verdict(case.planned.sender, cause)
+    return (
+        _refused(story.there)
+        or (_after_the_proxy(case) if story.record else None)
+        or _not_turned(case)
+        or _not_taken(case)
+    )
 
 
 def _refused(passages: Sequence[events.Passage]) -> Verdict | None:
@@ -67,61 +75,104 @@ def _refuses(rule: str) -> bool:
     return rule.endswith(" -j DROP") or " -j REJECT" in rule
 
 
-def _not_taken(
-    passages: Sequence[events.Passage],
-    states: Sequence[collect.NodeState],
-    ports: Sequence[proxying.ServicePort],
-    protocol: str,
-) -> Verdict:
-    """It came to a node, and no proxy knows of it: say where the rules of nat led it."""
-    last = max(passages, key=lambda one: one.when)
-    state = next((one for one in states if one.node.name == last.node), None)
-    met = [one for passage in passages for one in passage.judged if one.table == "nat"]
-    led = next((one for one in reversed(met) if _TURNS.search(one.rule)), None)
-    if led is None:
-        return Verdict(last.node, f"no rule led it to a proxy: {_what_lacks(state, ports)}")
-    whose = (
-        "a rule" if led.chain in _OURS else f"a rule that userspace mode did not write ({led.rule})"
-    )
-    target = _TURNS.search(led.rule)
-    assert target is not None
-    address, _, number = target[1].rpartition(":")
-    if address and state and address != str(state.node.address):
-        return Verdict(last.node, f"{whose} led it to {target[1]}, which did not answer")
-    owner = sockets.find_listener(state.sockets, protocol, int(number)) if state else None
-    if owner is None:
-        return Verdict(last.node, f"{whose} led it to port {number}, and nobody listens there")
-    cause = f"{owner.owner} listens at port {number}, and did not take it: does it hang?"
-    return Verdict(f"port {number} on {last.node}", cause)
+# --- it came to a node, and no proxy knows of it -------------------------------------------------
 
 
-def _what_lacks(state: collect.NodeState | None, ports: Sequence[proxying.ServicePort]) -> str:
+def _not_turned(case: Case) -> Verdict | None:
+    """No rule of nat changed where it goes: one came first that said ACCEPT, or one lacks."""
+    met, last = _met(case.story), _last(case.story)
+    if any(_TURNS.search(one.rule) for one in met):
+        return None
+    ended = next((one for one in met if one.rule and one.verdict == "ACCEPT"), None)
+    if ended:
+        cause = f"in table nat, chain {ended.chain}, this came first and let it pass: {ended.rule}"
+        return Verdict(last.node, cause)
+    return Verdict(last.node, f"no rule led it to a proxy: {_what_lacks(case, last.node)}")
+
+
+def _met(story: joining.Story) -> list[events.Judged]:
+    """What judged it in the table nat."""
+    return [one for passage in story.there for one in passage.judged if one.table == "nat"]
+
+
+def _last(story: joining.Story) -> events.Passage:
+    return max(story.there, key=lambda one: one.when)
+
+
+def _what_lacks(case: Case, node: str) -> str:
     """What inspection finds missing on that node."""
+    ports, state = proxying.parse_service(case.objects.service), case.state(node)
     if state and ports:
-        name = ports[0].name
-        seen = nodes.inspect_node(f"{name.namespace}/{name.name}", ports, state)
-        if seen.problems:
-            return "; ".join(seen.problems)
+        service = case.planned.service.partition(":")[0]
+        found = nodes.inspect_node(service, ports, state)
+        if found.problems:
+            return "; ".join(found.problems)
     return "is it an address of this Service, and of this node?"
 
 
-def _after_the_proxy(story: joining.Story, error: str) -> Verdict:
-    record = story.record or {}
-    where = f"kube-proxy on {story.proxy_node}"
-    failed = [f"{one['endpoint']}: {one['why']}" for one in record["failedDials"]]
-    tried = "; ".join(dict.fromkeys(failed))
+def _not_taken(case: Case) -> Verdict:
+    """A rule led it somewhere, and there it was not taken."""
+    node, source = _last(case.story).node, case.story.there[0].first.source
+    led = next(one for one in reversed(_met(case.story)) if _TURNS.search(one.rule))
+    ours = led.chain in _OURS
+    whose = "a rule" if ours else f"a rule that userspace mode did not write ({led.rule})"
+    target = _TURNS.search(led.rule)
+    assert target is not None
+    address, _, port = target[1].rpartition(":")
+    state = case.state(node)
+    if address and state and address != str(state.node.address):
+        return Verdict(node, f"{whose} led it to {target[1]}, which did not answer")
+    owner = (
+        sockets.find_listener(state.sockets, case.planned.protocol, int(port)) if state else None
+    )
+    if owner is None:
+        return Verdict(node, f"{whose} led it to port {port}, and nobody listens there")
+    if lost := _way_back(case, node, source):
+        return Verdict(node, lost)
+    cause = f"{owner.owner} listens at port {port}, and did not take it: does it hang?"
+    return Verdict(f"port {port} on {node}", cause)
+
+
+def _way_back(case: Case, node: str, source: str) -> str:
+    """Whether the handshake ended: connection tracking has seen what came and what went."""
+    entries = [line for line in case.story.translations if line.startswith(f"{node}: tcp")]
+    if any(" SYN_SENT " in line for line in entries):
+        return f"{node} took it and could not answer: has it a route back to {source}?"
+    if any(" SYN_RECV " in line for line in entries):
+        return f"{node} answered, and that was lost on its way back to {source}"
+    return ""
+
+
+# --- a proxy took it -----------------------------------------------------------------------------
+
+
+def _after_the_proxy(case: Case) -> Verdict:
+    record = case.story.record or {}
+    node = case.story.proxy_node
+    where = f"kube-proxy on {node}"
+    tried = [f"{one['endpoint']}: {one['why']}" for one in record["failedDials"]]
     if record["outcome"] == "no endpoints":
-        cause = "the Service has no endpoints: no pod that is ready has the labels of its selector"
-        return Verdict(where, cause)
-    if refused := _refused(story.onward):
+        return Verdict(where, f"the Service has no endpoints. {_why_nobody(case.objects)}".strip())
+    if refused := _refused(case.story.onward):
         return refused
     if tried:
-        cause = (
-            f"no endpoint could be reached ({tried}): is targetPort right, and does the pod run?"
+        all_refused = all(one.endswith(_NOBODY) for one in tried)
+        doubt = (
+            "is targetPort right, and does the pod's program run?"
+            if all_refused
+            else f"has {node} a way to them, and have they one back?"
         )
-        return Verdict(where, cause)
+        told = "; ".join(dict.fromkeys(tried))
+        return Verdict(where, f"no endpoint could be reached ({told}): {doubt}")
     if not record["source"]:
         cause = f"it still dials {record['endpoint']}, which does not answer"
         return Verdict(where, cause)
-    cause = f"the pod at {record['endpoint']} took the connection and did not answer ({error})"
+    cause = f"the pod at {record['endpoint']} took the connection and did not answer ({case.error})"
     return Verdict(f"pod {record.get('pod') or record['endpoint']}", cause)
+
+
+def _why_nobody(found: collect.Objects) -> str:
+    """What inspection says of the selector, and of the pods that it finds."""
+    backends = endpoints.list_backends(found.endpoints, found.pods)
+    *reasons, _what_a_proxy_does = endpoints.explain_backends(found.service, backends, found.pods)
+    return " ".join(reasons)

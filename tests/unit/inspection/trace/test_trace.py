@@ -145,23 +145,18 @@ NOBODY = [collect.NodeState(recorded.LAB.node(name)) for name in ("node1", "node
 
 
 def ended(told: list[joining.Told], states: list[collect.NodeState] = NOBODY) -> verdict.Verdict:
-    return verdict.judge(
-        story(told, FAILED),
-        states,
-        proxying.parse_service(recorded.service()),
-        protocol="TCP",
-        sender="client",
-        error=FAILED.error,
-    )
+    objects = collect.Objects(recorded.service(), recorded.endpoints([]), recorded.PODS[:1])
+    return verdict.judge(verdict.Case(PLANNED, story(told, FAILED), states, objects, FAILED.error))
 
 
-def silent(*, without: str = "") -> list[joining.Told]:
+def silent(*, without: str = "", tracked: str = "") -> list[joining.Told]:
     """No proxy knows of the request, and no line that contains `without` was heard."""
     return [
         dataclasses.replace(
             one,
             journal=(),
             heard=tuple(each for each in one.heard if not without or without not in each[1]),
+            conntrack=(tracked,) if tracked else one.conntrack,
         )
         for one in TOLD
     ]
@@ -183,6 +178,20 @@ def test_no_rule_caught_it() -> None:
     assert unread.endswith("is it an address of this Service, and of this node?")
 
 
+def test_another_rule_let_it_pass_before() -> None:
+    rule = "-A PREROUTING -j ACCEPT"
+    line = "PACKET: 2 dd IN=eth0 SRC=192.168.56.100 DST=192.168.56.12 SPORT={} DPORT=30062 SYN "
+    heard = (
+        (0.0, line.format(PLANNED.source_port)),
+        (0.0, RAW.format(id="dd")),
+        (0.0, f" TRACE: 2 dd nat:PREROUTING:rule:0x3:ACCEPT  -4 -t nat {rule}"),
+    )
+    found = ended([joining.Told("node2", heard)])
+    assert found.cause == (
+        f"in table nat, chain PREROUTING, this came first and let it pass: {rule}"
+    )
+
+
 def test_nobody_listens_where_the_rule_leads() -> None:
     assert "nobody listens there" in ended(silent()).cause
 
@@ -194,6 +203,9 @@ def test_somebody_listens_and_does_not_take_it() -> None:
     found = ended(silent(), states)
     assert found.at == f"port {port} on node2"
     assert "does it hang?" in found.cause
+    for state, cause in (("SYN_SENT", "has it a route back to"), ("SYN_RECV", "was lost on")):
+        found = ended(silent(tracked=f"tcp 6 119 {state} src=192.168.56.100"), states)
+        assert (found.at, cause in found.cause) == ("node2", True)
 
 
 def test_a_rule_refused_it() -> None:
@@ -212,14 +224,25 @@ def test_a_rule_refused_it() -> None:
 @pytest.mark.parametrize(
     ("record", "cause"),
     [
-        ({"outcome": "no endpoints", "source": None}, "has no endpoints"),
+        (
+            {"outcome": "no endpoints", "source": None},
+            "has no endpoints. Pod app1-a is ready, but is no endpoint",
+        ),
         (
             {
                 "outcome": "dial failed",
                 "source": None,
                 "failedDials": [{"endpoint": "10.244.1.9:81", "why": "Connection refused"}],
             },
-            "10.244.1.9:81: Connection refused",
+            "10.244.1.9:81: Connection refused): is targetPort right",
+        ),
+        (
+            {
+                "outcome": "dial failed",
+                "source": None,
+                "failedDials": [{"endpoint": "10.244.1.9:81", "why": "No route to host"}],
+            },
+            "has node2 a way to them, and have they one back?",
         ),
         ({"outcome": None, "source": None}, "still dials"),
         ({"outcome": "client closed"}, "took the connection and did not answer"),

@@ -12,8 +12,9 @@ import click
 from labkit import errors, system
 from labkit.cli import options, output, progress, session
 
-#: No question about news, no look for updates: a room may have no internet.
-_SETTINGS = Path(__file__).parents[1] / "lessons" / "jupyter"
+#: No question about news, no look for updates: a room may have no internet. And a notebook is saved
+#: with what its widgets show, so that it can be read when its kernel is gone.
+SETTINGS = Path(__file__).parents[1] / "lessons" / "jupyter"
 
 
 @click.command()
@@ -54,7 +55,7 @@ def command(current: session.Session, folder: Path | None, port: int | None, bro
     output.note(repr(workspace.copy_notebooks(target)))
     argv = jupyter_argv(target, port=port, browser=browser)
     own = os.environ.get("JUPYTER_CONFIG_PATH")
-    settings = os.pathsep.join([str(_SETTINGS), *([own] if own else [])])
+    settings = os.pathsep.join([str(SETTINGS), *([own] if own else [])])
     variables = [f"LABKIT_NAME={name}", f"JUPYTER_CONFIG_PATH={settings}"]
     return current.world.become(["env", *variables, *argv])
 

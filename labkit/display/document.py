@@ -35,6 +35,13 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class Items:
+    """Sentences of equal rank, one under the other."""
+
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Code:
     """Lines that are meant to be copied: never wrapped."""
 
@@ -64,7 +71,7 @@ class Section:
     blocks: tuple[Block, ...]
 
 
-Block: TypeAlias = Text | Code | Table | Section
+Block: TypeAlias = Text | Items | Code | Table | Section
 
 
 def good(text: str) -> Mark:

@@ -46,6 +46,9 @@ def _block(block: document.Block) -> str:
             )
         case document.Table():
             return _table(block)
+        case document.Items():
+            items = "".join(f"<li>{html.escape(item)}</li>" for item in block.texts)
+            return f"<ul>{items}</ul>"
         case document.Code():
             lines = html.escape("\n".join(block.lines))
             return f'<pre style="{_CODE}">{lines}</pre>'
@@ -90,4 +93,4 @@ def _inline(cell: document.Cell) -> str:
     if not isinstance(cell, document.Mark):
         return words
     glyph, token = theme.SIGNS[cell.tone]
-    return f'<span aria-hidden="true" style="color:{token.css}">{glyph}</span> {words}'
+    return f'<span aria-hidden="true" style="color:{token.css}">{glyph}</span>&nbsp;{words}'

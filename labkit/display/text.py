@@ -33,6 +33,10 @@ def _block(block: document.Block, width: int) -> Iterator[str]:
             yield from _section(block, width)
         case document.Table():
             yield from _table(block, width)
+        case document.Items():
+            for item in block.texts:
+                first, *more = table.wrap(table.clean(item), width - len(INDENT))
+                yield from (f"* {first}", *(f"{INDENT}{line}" for line in more))
         case document.Code():
             yield from (table.clean(line) for line in block.lines)
         case _:

@@ -46,12 +46,11 @@ class Lesson(shown.Shown):
         self.began = began
 
     def document(self) -> document.Section:
-        goals = tuple(document.Text(f"* {goal}") for goal in self.file.goals)
         return document.Section(
             f"{self.file.title} ({self.file.minutes} minutes)",
             (
                 document.Text("At the end you can:"),
-                *goals,
+                document.Items(self.file.goals),
                 document.Section(
                     f"The lab {self.lab.spec.name} is ready",
                     tuple(document.Text(line) for line in self.began.lines),

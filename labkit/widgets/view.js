@@ -92,14 +92,33 @@ function steps(shown) {
   go(0);
 }
 
+// A frame around a notebook reads keys before whoever has the focus: an arrow would move its cursor,
+// `d` twice would delete the cell. Keys belong to the widget that has the focus, but for those with
+// which one leaves it (Escape), runs the cell (Shift+Enter) or asks the frame for something (Ctrl+S).
+function ownKeys(root) {
+  const keep = (event) => {
+    const leaves = event.key === "Escape" || (event.key === "Enter" && event.shiftKey);
+    if (root.contains(event.target) && !leaves && !event.ctrlKey && !event.metaKey && !event.altKey) event.stopImmediatePropagation();
+  };
+  window.addEventListener("keydown", keep, true);
+  return () => window.removeEventListener("keydown", keep, true);
+}
+
+// After so long without a word from the kernel, say what that may mean.
+const ANSWERS_MS = 3000;
+const NO_ANSWER = "No answer yet. The kernel is busy; or it has been restarted, then run this cell again.";
+
 function render({ model, el }) {
   const form = make("form");
   const status = make("p", { role: "status" });
   const alert = make("p", { role: "alert" });
   const shown = make("div", { class: "labkit-shown" });
   const root = make("div", { class: "labkit-view", role: "group", "aria-label": model.get("label") }, form, status, alert, shown);
+  let waiting = 0;
   const send = (action) => {
     if (model.get("busy") || !form.reportValidity()) return;
+    clearTimeout(waiting);
+    waiting = setTimeout(() => (status.textContent = NO_ANSWER), ANSWERS_MS);
     model.send({ action, values: readForm(form) });
   };
   form.addEventListener("submit", (event) => {
@@ -125,6 +144,7 @@ function render({ model, el }) {
     if (focused) form.elements.namedItem(focused)?.focus?.();
   };
   const drawStatus = () => {
+    clearTimeout(waiting);
     status.textContent = model.get("busy") ? `${model.get("busy")} …` : model.get("said");
     alert.textContent = model.get("error");
     for (const button of form.querySelectorAll("button")) button.setAttribute("aria-disabled", String(Boolean(model.get("busy"))));
@@ -133,7 +153,7 @@ function render({ model, el }) {
 
   const bound = [
     ["change:controls", drawControls],
-    ["change:busy change:said change:error", drawStatus],
+    ["change:heard change:busy change:said change:error", drawStatus],
     ["change:html", drawValue],
   ];
   for (const [events, draw] of bound) for (const event of events.split(" ")) model.on(event, draw);
@@ -141,7 +161,12 @@ function render({ model, el }) {
   drawStatus();
   drawValue();
   el.append(root);
-  return () => bound.forEach(([events, draw]) => events.split(" ").forEach((event) => model.off(event, draw)));
+  const disownKeys = ownKeys(root);
+  return () => {
+    disownKeys();
+    clearTimeout(waiting);
+    bound.forEach(([events, draw]) => events.split(" ").forEach((event) => model.off(event, draw)));
+  };
 }
 
 export default { render };

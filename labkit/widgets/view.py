@@ -24,6 +24,8 @@ from labkit.display import shown
 from labkit.widgets import controls as form
 
 _HERE = Path(__file__).parent
+#: A first look takes a part of a second; a lab that does not answer shall not hold up a cell.
+SETTLES_S = 5.0
 _log = logging.getLogger(__name__)
 
 
@@ -44,6 +46,8 @@ class View(anywidget.AnyWidget):
     busy = traitlets.Unicode().tag(sync=True)
     #: What was done last, in a sentence.
     said = traitlets.Unicode().tag(sync=True)
+    #: So many messages of the browser have arrived: it waits for a sign that the kernel lives.
+    heard = traitlets.Int(0).tag(sync=True)
     error = traitlets.Unicode().tag(sync=True)
 
     def __init__(
@@ -52,12 +56,14 @@ class View(anywidget.AnyWidget):
         super().__init__(label=label, controls=form.to_json(shows))
         self.value: shown.Shown | None = None
         self._actions = dict(actions)
+        self._last: futures.Future[None] | None = None
         self._thread = futures.ThreadPoolExecutor(1, thread_name_prefix=f"labkit {label}")
         self.on_msg(self._on_message)
 
     def act(self, action: str, **values: Any) -> futures.Future[None]:
         """Do what the control of that action does, with these values of the other controls."""
-        return self._thread.submit(self._perform, action, values)
+        self._last = self._thread.submit(self._perform, action, values)
+        return self._last
 
     def show(self, value: shown.Shown, said: str, html: str = "") -> None:
         """Show a value, by its own HTML or by a livelier one with the same facts."""
@@ -72,6 +78,7 @@ class View(anywidget.AnyWidget):
         super().close()
 
     def _on_message(self, _: Any, content: Any, __: Any) -> None:
+        self.heard += 1
         self.act(content["action"], **content["values"])
 
     def _perform(self, action: str, values: Mapping[str, Any]) -> None:
@@ -93,7 +100,13 @@ class View(anywidget.AnyWidget):
         return f"{self.label}: nothing to show yet" if self.value is None else repr(self.value)
 
     def _repr_mimebundle_(self, **arguments: Any) -> Any:
-        """The widget, and beside it the value's two forms, for where no kernel runs."""
+        """The widget, and beside it the value's two forms, for where no kernel ever ran.
+
+        Where the notebook was saved by JupyterLab, the widget's last state is saved with it:
+        `labkit lab` has that switched on (lessons/jupyter).
+        """
+        if self._last:
+            futures.wait([self._last], SETTLES_S)
         made = super()._repr_mimebundle_(**arguments)
         if made is None:
             return None

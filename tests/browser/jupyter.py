@@ -15,6 +15,8 @@ from pathlib import Path
 
 from playwright import sync_api as playwright
 
+from labkit.cli import lab
+
 #: JupyterLab imports a lot before it listens; a loaded machine takes its time.
 STARTS_S = 90
 _SAYS_WHERE = "is running at:"
@@ -47,7 +49,6 @@ def running(folder: Path, theme: str = "JupyterLab Light") -> Iterator[Jupyter]:
     settings = folder / ".settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
     (settings / "themes.jupyterlab-settings").write_text(f'{{"theme": "{theme}"}}')
-    (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
     argv = [
         sys.executable, "-m", "jupyterlab", "--no-browser", "--expose-app-in-browser",
         "--ip=127.0.0.1", "--port=0", f"--IdentityProvider.token={token}",
@@ -55,7 +56,7 @@ def running(folder: Path, theme: str = "JupyterLab Light") -> Iterator[Jupyter]:
         *(["--allow-root"] if os.geteuid() == 0 else []),
     ]  # fmt: skip
     own = {f"JUPYTER_{name}": str(folder / ".jupyter" / name) for name in _OWN_FOLDERS}
-    environ = {**os.environ, **own}
+    environ = {**os.environ, **own, "JUPYTER_CONFIG_PATH": str(lab.SETTINGS)}
     with subprocess.Popen(argv, env=environ, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield Jupyter(_address(process), token, folder)

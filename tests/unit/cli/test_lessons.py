@@ -81,6 +81,7 @@ def test_lab_brings_it_up_copies_the_notebooks_and_becomes_jupyterlab(
     assert argv[3:6] == [sys.executable, "-m", "jupyterlab"]
     settings = Path(argv[2].removeprefix("JUPYTER_CONFIG_PATH=")) / "labconfig" / "page_config.json"
     assert "announcements" in settings.read_text()
+    assert "saveState" in settings.with_name("default_setting_overrides.json").read_text()
     assert f"--ServerApp.root_dir={tmp_path / 'mine'}" in argv
     assert "--LabApp.default_url=/lab/tree/00-the-lab.ipynb" in argv
     assert {"--port=8899", "--no-browser"} <= set(argv)

@@ -16,6 +16,7 @@ DOCUMENT = document.Section(
     (
         document.Text("Three nodes."),
         document.Text(document.bad("node2 does not answer")),
+        document.Items(("one thing", "another " * 14)),
         document.Table(("node", "state"), [["node1", document.good("running")]], "Nodes"),
         document.Table(("node", "hits", "rule"), [["node1", 3, "-j ACCEPT"]], long_last=True),
         document.Table(("pod",), [], "Pods"),
@@ -62,6 +63,10 @@ def test_text_is_laid_out_with_air_around_tables() -> None:
         "  Three nodes.",
         "  node2 does not answer",
         "",
+        "  * one thing",
+        f"  * {'another ' * 11}another",
+        "    another another",
+        "",
         "  Nodes",
         "  NODE   STATE",
         "  node1  running",
@@ -84,7 +89,7 @@ def test_html_nests_and_holds_every_word_of_the_text() -> None:
     reader = read(html.render(DOCUMENT))
 
     said = {word.lower() for word in reader.words}
-    assert {word.lower().rstrip(":") for word in text.render(DOCUMENT).split()} <= said
+    assert {word.lower().rstrip(":") for word in text.render(DOCUMENT).split()} <= said | {"*"}
     assert "script" not in [tag for tag, _ in reader.tags]
 
 
@@ -100,7 +105,7 @@ def test_html_tables_are_real_tables() -> None:
 def test_a_tone_is_a_sign_that_screen_readers_skip_beside_words() -> None:
     markup = html.render_table(["state"], [[document.bad("gone")]])
 
-    assert f'<span aria-hidden="true" style="color:{theme.BAD.css}">✗</span> gone' in markup
+    assert f'<span aria-hidden="true" style="color:{theme.BAD.css}">✗</span>&nbsp;gone' in markup
 
 
 def test_sections_inside_can_be_folded() -> None:

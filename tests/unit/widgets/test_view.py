@@ -106,6 +106,31 @@ def test_before_the_first_value_it_says_so(adder: Adder) -> None:
     assert "text/html" not in data
 
 
+def test_what_it_does_right_now_is_seen_in_its_first_forms(adder: Adder) -> None:
+    """A first look that has begun is awaited, so that a notebook is not saved without it."""
+    adder.gate.clear()
+    adder.act("add", more=5)
+    threading.Timer(0.2, adder.gate.set).start()
+    data, _ = adder._repr_mimebundle_()
+    assert data["text/plain"] == repr(Sum(5))
+
+
+def test_what_does_not_come_does_not_hold_up_a_cell(
+    adder: Adder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(view, "SETTLES_S", 0.05)
+    adder.gate.clear()
+    adder.act("add", more=5)
+    data, _ = adder._repr_mimebundle_()
+    assert data["text/plain"] == "Adder: nothing to show yet"
+
+
+def test_the_browser_hears_that_it_was_heard(adder: Adder) -> None:
+    adder.gate.clear()
+    press(adder, "add", more=1)
+    assert adder.heard == 1
+
+
 def test_closing_ends_the_thread(adder: Adder) -> None:
     adder.act("add", more=1).result(WAITS_S)
     mine = [each for each in threading.enumerate() if each.name.startswith("labkit Adder")]

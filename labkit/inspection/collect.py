@@ -9,7 +9,8 @@ from __future__ import annotations
 import functools
 import re
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -40,11 +41,42 @@ class Connection(Protocol):
     def script(self, text: str, *, check: bool = True) -> commands.Command: ...
 
 
+class Stream(Protocol):
+    """A program that goes on: its lines as they come. It ends when its stdin does."""
+
+    def lines(self) -> Iterator[str]: ...
+
+    def say(self, line: str) -> None: ...
+
+    def end(self) -> None: ...
+
+
+class Streams(Protocol):
+    """Where a program can go on while others run."""
+
+    @property
+    def name(self) -> str: ...
+
+    def stream(self, argv: Sequence[str]) -> AbstractContextManager[Stream]: ...
+
+
+class Streaming(Connection, Streams, Protocol):
+    """A connection that can do both."""
+
+
 class Machines(Protocol):
     """What inspection asks of the lab's pool of connections: work on many nodes at once."""
 
     def map(
         self, names: Iterable[str], func: Callable[[Connection], Result]
+    ) -> dict[str, Result]: ...
+
+
+class StreamingMachines(Machines, Protocol):
+    """The same, of connections on which programs can go on."""
+
+    def map(
+        self, names: Iterable[str], func: Callable[[Streaming], Result]
     ) -> dict[str, Result]: ...
 
 

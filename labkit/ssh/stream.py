@@ -37,6 +37,13 @@ class Stream:
             for line in said:
                 yield str(line).rstrip("\n")
 
+    def say(self, line: str) -> None:
+        """Write a line to its stdin. Raises Broken."""
+        try:
+            self._channel.sendall(f"{line}\n".encode())
+        except wire.TROUBLE as error:
+            raise session.Broken(str(error)) from error
+
     def end(self) -> None:
         """End the program's stdin, and so the program."""
         with contextlib.suppress(*wire.TROUBLE):

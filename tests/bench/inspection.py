@@ -16,7 +16,13 @@ from tests.bench import verbs
 SERVICES = 1_000
 RULES = 20_000
 AMONG = f", among {SERVICES:,} Services"
-VERBS = (("inspect", "app1"), ("inspect", "rules"), ("probe", "app1"), ("predict", "app1"))
+VERBS = (
+    ("inspect", "app1"),
+    ("inspect", "rules"),
+    ("probe", "app1"),
+    ("predict", "app1"),
+    ("trace", "app1"),
+)
 #: How long the agents may take to write the rules of all Services.
 WITHIN_S = 60
 

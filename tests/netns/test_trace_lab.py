@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -16,7 +17,7 @@ from labkit import errors, faults, lab
 from labkit.client import http
 from labkit.inspection import probing
 from labkit.inspection.predict import asking
-from labkit.inspection.trace import tracing
+from labkit.inspection.trace import listening
 from labkit.lab import api
 from labkit.model import resources
 from tests.netns import test_probe_lab
@@ -97,7 +98,7 @@ def test_a_datagram_is_followed_there_and_back(opened: lab.Lab) -> None:
 
 
 def listeners(opened: lab.Lab, node: str) -> list[str]:
-    """The processes of the script that listens, by number."""
+    """The processes of the script that listens, and of who cleans up after it, by number."""
     said = opened.exec(node, ["pgrep", "-f", "labkit-trace"]).stdout.split()
     return [
         pid
@@ -111,17 +112,35 @@ def test_the_rules_go_though_it_is_killed(opened: lab.Lab, killed: str) -> None:
     before = rules_of(opened)
     connection = opened.pool.connection("node1")
     rule = "-A PREROUTING -p tcp -m tcp --sport 20000 --dport 1 -j TRACE"
-    connection.run(tracing.on_node("arm", "test", "30", rule))
-    assert any("labkit-trace:test" in line for line in rules_of(opened)["node1"])
-    first, *rest = listeners(opened, "node1")
-    doomed = rest[-1:] if killed == "the listener" else [first, *rest]
-    connection.run(["kill", "-9", *doomed])
+    with (
+        contextlib.suppress(errors.CommandFailed),
+        connection.stream(listening.on_node("test", "30", rule)) as stream,
+    ):
+        assert json.loads(next(stream.lines())) == {"listening": True}
+        assert any("labkit-trace:test" in line for line in rules_of(opened)["node1"])
+        listener, guard = listeners(opened, "node1")
+        connection.run(["kill", "-9", listener, *([guard] if killed == "all" else [])])
     if killed == "all":  # then nobody was left, and the next trace does it
         assert opened.trace("app1").ok
     else:
         gone = "iptables-save -t raw | grep -q labkit-trace || exit 0"
         waited = f"for i in $(seq 100); do {gone}; done; exit 1"
         connection.run(["sh", "-c", waited], timeout_s=30)
+    assert rules_of(opened) == before
+
+
+def test_the_rules_go_with_the_connection(opened: lab.Lab) -> None:
+    before = rules_of(opened)
+    connection = opened.pool.connection("node1")
+    stream = connection.stream(
+        listening.on_node("test", "30", "-A OUTPUT -p tcp -m tcp --dport 1 -j TRACE")
+    )
+    next(stream.__enter__().lines())
+    connection.close()
+    with pytest.raises(errors.ConnectionFailed):
+        stream.__exit__(None, None, None)
+    waited = "for i in $(seq 100); do iptables-save -t raw | grep -q labkit-trace || exit 0; done"
+    connection.run(["sh", "-c", f"{waited}; exit 1"], timeout_s=30)
     assert rules_of(opened) == before
 
 

@@ -6,17 +6,17 @@ heard again when it is back.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 from labkit import errors
 from labkit.client import config as client_config
 from labkit.client import watch, wire
+from labkit.inspection import collect
 from labkit.inspection.events import event, objects, told
 
 #: How long to wait before a node that was lost is asked again: nobody announces that it is back.
@@ -35,18 +35,6 @@ class Source(Protocol):
     def stop(self) -> None: ...
 
 
-class Stream(Protocol):
-    """A program's lines, as they come; `end` makes it end."""
-
-    def lines(self) -> Iterator[str]: ...
-
-    def end(self) -> None: ...
-
-
-class Connection(Protocol):
-    def stream(self, argv: Sequence[str]) -> contextlib.AbstractContextManager[Stream]: ...
-
-
 @functools.cache
 def node_script() -> str:
     """A file of its own, so that it can be read, and run on a node by hand."""
@@ -56,11 +44,11 @@ def node_script() -> str:
 class Node:
     """A node's rules, and the connections that its proxy carries."""
 
-    def __init__(self, name: str, connect: Callable[[str], Connection]) -> None:
+    def __init__(self, name: str, connect: Callable[[str], collect.Streams]) -> None:
         self.name = name
         self._connect = connect
         self._stopping = threading.Event()
-        self._stream: Stream | None = None
+        self._stream: collect.Stream | None = None
         self._lost = ""
 
     def run(self, tell: Tell, heard: threading.Event) -> None:

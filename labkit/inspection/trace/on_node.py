@@ -1,14 +1,17 @@
 """Runs on a node: hears, for some seconds, by which rules the kernel judges a few packets.
 
-    python3 on_node.py arm NAME SECONDS RULE...     returns when it listens
-    python3 on_node.py tell NAME PORT PROTOCOL      what was heard, as JSON; it ends with that
+    python3 on_node.py NAME SECONDS RULE...
+
+It says so when it listens; asked `PORT PROTOCOL` on its stdin, it says what it heard, and what
+conntrack and kube-proxy's journal know: each in one line of JSON. It ends then, when its stdin
+does, or when the time is up.
 
 A rule with the target TRACE makes the kernel tell of each rule that a packet meets, and
 `xtables-monitor --trace` prints that. The rules carry NAME in a comment, and are gone afterwards
 whoever is killed: the listener takes them out when it ends; if it cannot, a second process does
-that waits for nothing else; and whoever arms next takes out what even that one had to leave.
+that waits for nothing else; and whoever listens next takes out what even that one had to leave.
 
-Only the standard library: this file is sent to the node as it stands.
+Only the standard library, and of that what loads fast: this file is sent to the node as it stands.
 """
 
 from __future__ import annotations
@@ -17,184 +20,155 @@ import contextlib
 import json
 import os
 import select
-import shlex
-import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Sequence
-from pathlib import Path
-from typing import IO, Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 MARK = "labkit-trace"
-FOLDER = Path("/run/labkit-trace")
-#: The journal of the node's kube-proxy.
-JOURNAL = "http://127.0.0.1:10249/debug/journal"
-#: The beacon: a datagram to nobody on this machine itself. Who hears it, hears everything.
-BEACON = ("127.0.0.1", 9)
-BEACON_RULE = "-A OUTPUT -o lo -d 127.0.0.1/32 -p udp -m udp --sport {port} --dport 9 -j TRACE"
+#: Where the journal of the node's kube-proxy is, and how long it may take.
+JOURNAL, JOURNAL_S = ("127.0.0.1", 10249), 2.0
+ASK = b"GET /debug/journal HTTP/1.0\r\n\r\n"
+#: The beacon: a datagram to nobody on this machine itself, at one port before and at another after.
+#: Who hears the first hears everything; who hears the second has heard everything.
+BEGIN, END = 9, 10
+BEACON_RULE = "-A OUTPUT -o lo -d 127.0.0.1/32 -p udp -m udp --sport {port} --dport 9:10 -j TRACE"
 #: A moment and what was heard then, which may end in the middle of a line.
 Heard = tuple[float, bytes]
 #: How long the monitor may take to be heard, and how often the beacon is sent meanwhile.
-DEAF_S, BEACON_S = 5.0, 0.02
+DEAF_S, BEACON_S = 5.0, 0.005
 
 
-def main(verb: str, name: str, *words: str) -> None:
-    if verb == "arm":
-        arm(name, float(words[0]), words[1:])
-    else:
-        tell(name, int(words[0]), words[1])
+def main(name: str, seconds: str, *wanted: str) -> None:
+    with guarded(name, float(seconds)), socket.socket(type=socket.SOCK_DGRAM) as beacon:
+        beacon.bind(("127.0.0.1", 0))
+        own = BEACON_RULE.format(port=beacon.getsockname()[1])
+        with rules(name, [own, *wanted]), monitor(float(seconds)) as stream:
+            hear_beacon(stream, beacon, BEGIN)
+            say(listening=True)
+            heard = listen(stream, time.monotonic() + float(seconds))
+            if asked := sys.stdin.readline().split():
+                heard += hear_beacon(stream, beacon, END)
+                tell(heard, *asked)
+
+
+def say(**told: Any) -> None:
+    sys.stdout.write(f"{json.dumps(told)}\n")
+    sys.stdout.flush()
 
 
 # --- the rules -----------------------------------------------------------------------------------
 
 
-def save() -> list[str]:
-    return run("iptables-save", "-t", "raw").splitlines()
-
-
-def install(name: str, wanted: Sequence[str]) -> None:
-    """All in one batch; first in each chain, so that no other rule decides before."""
+@contextlib.contextmanager
+def rules(name: str, wanted: Sequence[str]) -> Iterator[None]:
+    """First in each chain, so that no other rule decides before; all in one batch."""
     mark = f"-m comment --comment {MARK}:{name}"
-    restore([f"{rule.replace('-A ', '-I ', 1)} {mark}" for rule in wanted])
+    ours = [f"{rule} {mark}" for rule in wanted]
+    restore([*stale(), *(rule.replace("-A ", "-I ", 1) for rule in ours)])
+    try:
+        yield
+    finally:
+        try:
+            restore(rule.replace("-A ", "-D ", 1) for rule in ours)
+        except OSError:  # somebody took some of them out meanwhile
+            restore(stale(name))
 
 
-def remove(name: str = "") -> None:
-    """Take out the rules with the mark. The table stays, empty: iptables cannot take it away."""
-    ours = [line for line in save() if line.startswith("-A ") and f"{MARK}:{name}" in line]
-    if ours:
-        restore([line.replace("-A ", "-D ", 1) for line in ours])
+def stale(name: str = "") -> list[str]:
+    """What takes out rules with the mark. The table stays: iptables cannot take it away."""
+    saved = run("iptables-save", "-t", "raw").splitlines()
+    ours = [line for line in saved if line.startswith("-A ") and f"{MARK}:{name}" in line]
+    return [line.replace("-A ", "-D ", 1) for line in ours]
 
 
-def restore(lines: Sequence[str]) -> None:
-    text = "\n".join(["*raw", *lines, "COMMIT", ""])
-    run("iptables-restore", "-w", "--noflush", stdin=text)
+def restore(lines: Iterable[str]) -> None:
+    if batch := list(lines):
+        text = "\n".join(["*raw", *batch, "COMMIT", ""])
+        run("iptables-restore", "-w", "--noflush", stdin=text)
 
 
 def run(*argv: str, stdin: str = "") -> str:
     """Raises OSError with what the program said."""
     done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise OSError(f"{shlex.join(argv)}: {done.stderr.strip() or done.returncode}")
+        raise OSError(f"{' '.join(argv)}: {done.stderr.strip() or done.returncode}")
     return done.stdout
 
 
-# --- listening -----------------------------------------------------------------------------------
-
-
-def arm(name: str, seconds: float, wanted: Sequence[str]) -> None:
-    FOLDER.mkdir(mode=0o700, exist_ok=True)
-    hear, say = os.pipe()
+@contextlib.contextmanager
+def guarded(name: str, seconds: float) -> Iterator[None]:
+    """A second process that takes the rules out if this one does not live to do it."""
+    alive, hold = os.pipe()
     if os.fork() == 0:
-        os.close(hear)
+        os.close(hold)
         os.setsid()
-        become_quiet()
-        guard(name, seconds, wanted, say)
+        let_go()
+        guard(name, alive, seconds)
         os._exit(0)
-    os.close(say)
-    with os.fdopen(hear) as answer:
-        said = answer.read()
-    if said != "ready":
-        sys.exit(said or "the listener ended before it was ready")
+    os.close(alive)
+    yield
+    os.write(hold, b"!")
 
 
-def become_quiet() -> None:
-    """Let go of the SSH session: it ends when nobody holds its streams any more."""
+def let_go() -> None:
+    """Of the SSH session: it ends when nobody holds its streams any more."""
     nothing = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nothing, stream)
 
 
-def guard(name: str, seconds: float, wanted: Sequence[str], say: int) -> None:
-    """Start the listener, and clean up after it if it does not do so itself."""
-    alive, hold = os.pipe()
-    listener = os.fork()
-    if listener == 0:
-        os.close(alive)
-        try:
-            listen(name, seconds, wanted, say)
-        except Exception as error:  # noqa: BLE001 - whatever it is, who armed has to be told
-            with contextlib.suppress(OSError):
-                os.write(say, str(error).encode())
-        finally:
-            with contextlib.suppress(OSError):
-                remove(name)
-            os._exit(0)
-    os.close(hold)
-    os.close(say)
-    select.select([alive], [], [], seconds + DEAF_S)
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(listener, signal.SIGKILL)
-    os.waitpid(listener, 0)
-    with contextlib.suppress(OSError):
-        remove(name)
-    with contextlib.suppress(OSError):
-        path_of(name).unlink()
+def guard(name: str, alive: int, seconds: float) -> None:
+    ended, _, _ = select.select([alive], [], [], seconds + DEAF_S)
+    if not ended or not os.read(alive, 1):
+        with contextlib.suppress(OSError):
+            restore(stale(name))
 
 
-def path_of(name: str) -> Path:
-    return FOLDER / name
+# --- listening -----------------------------------------------------------------------------------
 
 
-def listen(name: str, seconds: float, wanted: Sequence[str], say: int) -> None:
-    """Hear until somebody asks what was heard, or until time is up."""
-    remove()
-    beacon = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    beacon.bind(("127.0.0.1", 0))
-    own = BEACON_RULE.format(port=beacon.getsockname()[1])
-    install(name, [own, *wanted])
-    server = socket.socket(socket.AF_UNIX)
-    server.bind(str(path_of(name)))
-    server.listen(1)
-    # `timeout` ends it also where this process cannot.
+@contextlib.contextmanager
+def monitor(seconds: float) -> Iterator[int]:
+    """What it prints. `timeout` ends it also where this process cannot."""
     argv = ["timeout", f"{seconds:g}", "xtables-monitor", "--trace"]
-    monitor = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    stream = monitor.stdout
-    assert stream is not None
-    try:
-        heard = await_beacon(stream, beacon)
-        os.write(say, b"ready")
-        os.close(say)
-        asker = collect(stream, server, heard, time.monotonic() + seconds)
-    finally:
-        monitor.terminate()
-        rest = stream.read()
-        monitor.wait()
-    heard.append((time.time(), rest))
-    remove(name)
-    if asker:
-        with asker:
-            asker.sendall(json.dumps(lines_of(heard)).encode())
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as program:
+        assert program.stdout is not None
+        try:
+            yield program.stdout.fileno()
+        finally:
+            program.terminate()
 
 
-def await_beacon(stream: IO[bytes], beacon: socket.socket) -> list[Heard]:
+def hear_beacon(stream: int, beacon: socket.socket, port: int) -> list[Heard]:
+    """What was heard until the beacon was: all of it, since the kernel tells in order."""
+    heard: list[Heard] = []
     deadline = time.monotonic() + DEAF_S
     while time.monotonic() < deadline:
-        beacon.sendto(b"?", BEACON)
-        if select.select([stream], [], [], BEACON_S)[0]:
-            said = os.read(stream.fileno(), 65536)
-            if b"DPORT=9 " in said:
-                return [(time.time(), said)]
-            raise OSError(f"xtables-monitor: {said.decode(errors='replace').strip() or 'ended'}")
+        beacon.sendto(b"?", ("127.0.0.1", port))
+        while select.select([stream], [], [], BEACON_S)[0]:
+            said = os.read(stream, 1 << 16)
+            heard.append((time.time(), said))
+            if b" DPORT=%d " % port in said:
+                return heard
+            if not said:
+                last = b"".join(said for _, said in heard).decode(errors="replace").strip()
+                raise OSError(f"xtables-monitor: {last or 'it ended'}")
     raise OSError("xtables-monitor hears nothing: is this iptables' nf_tables variant?")
 
 
-def collect(
-    stream: IO[bytes], server: socket.socket, heard: list[Heard], deadline: float
-) -> socket.socket | None:
-    """Note each piece with its time; return the connection of who asks, None if nobody did."""
+def listen(stream: int, deadline: float) -> list[Heard]:
+    """Note each piece with its time, until somebody asks on stdin, or lets go of it."""
+    heard: list[Heard] = []
     while (left := deadline - time.monotonic()) > 0:
-        ready = select.select([stream.fileno(), server.fileno()], [], [], left)[0]
-        if server.fileno() in ready:
-            return server.accept()[0]
-        if ready:
-            said = os.read(stream.fileno(), 65536)
-            if not said:
-                return None
+        ready = select.select([stream, sys.stdin], [], [], left)[0]
+        if stream in ready and (said := os.read(stream, 1 << 16)):
             heard.append((time.time(), said))
-    return None
+        elif ready:
+            break
+    return heard
 
 
 def lines_of(heard: Sequence[Heard]) -> list[tuple[float, str]]:
@@ -210,30 +184,30 @@ def lines_of(heard: Sequence[Heard]) -> list[tuple[float, str]]:
 # --- telling -------------------------------------------------------------------------------------
 
 
-def tell(name: str, port: int, protocol: str) -> None:
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.settimeout(DEAF_S)
-        listener.connect(str(path_of(name)))
-        said = b"".join(iter(lambda: listener.recv(65536), b""))
-    told = {"heard": json.loads(said or b"[]"), "journal": journal(), "now": time.time()}
-    told["conntrack"] = conntrack(port, protocol)
-    json.dump(told, sys.stdout)
+def tell(heard: Sequence[Heard], port: str, protocol: str) -> None:
+    say(heard=lines_of(heard), journal=journal(), conntrack=tracked(port, protocol))
 
 
 def journal() -> Any:
+    """The records, or in a text why there are none."""
     try:
-        with urllib.request.urlopen(JOURNAL, timeout=2) as answer:
-            return json.load(answer)["records"]
+        with socket.create_connection(JOURNAL, timeout=JOURNAL_S) as asked:
+            asked.sendall(ASK)
+            answer = b"".join(iter(lambda: asked.recv(1 << 16), b""))
     except OSError as error:
         return str(error)
+    return json.loads(answer.partition(b"\r\n\r\n")[2])["records"]
 
 
-def conntrack(port: int, protocol: str) -> list[str]:
+def tracked(port: str, protocol: str) -> list[str]:
     try:
-        return run("conntrack", "-L", "-p", protocol, "--orig-port-src", str(port)).splitlines()
+        return run("conntrack", "-L", "-p", protocol, "--orig-port-src", port).splitlines()
     except OSError:
         return []
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except OSError as error:
+        say(trouble=str(error))

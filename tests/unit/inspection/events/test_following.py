@@ -74,12 +74,17 @@ class Stream:
         if not self._dies:
             self.ended.wait()
 
+    def say(self, line: str) -> None:
+        raise AssertionError(line)
+
     def end(self) -> None:
         self.ended.set()
 
 
 class Node:
     """A node whose program dies, that cannot be reached then, and is there again."""
+
+    name = "node1"
 
     def __init__(self) -> None:
         ready = json.dumps({"ready": True})

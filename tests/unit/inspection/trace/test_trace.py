@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import xml.etree.ElementTree as ET
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from labkit import errors
 from labkit.display import lanes
 from labkit.inspection import answers, collect, sockets
 from labkit.inspection.probe import shot
-from labkit.inspection.trace import arming, events, joining, report, tracing, verdict
-from labkit.model import commands, proxying
+from labkit.inspection.trace import arming, events, joining, listening, report, verdict
+from labkit.model import proxying
 from tests.unit.inspection import recorded
 
 #: client asked node2's nodePort, whose proxy chose a pod on node1: recorded on a lab.
@@ -297,10 +300,61 @@ def test_lanes_escape_what_they_show() -> None:
 
 
 def test_a_node_that_told_nothing_is_a_problem() -> None:
-    failed = commands.Command(
-        ("python3",), 1, "", "Traceback\nFileNotFoundError: gone", node="node1"
-    )
-    assert tracing.parse_told(failed).trouble == "FileNotFoundError: gone"
-    told = {"heard": [], "journal": "refused", "conntrack": [], "now": 0}
-    quiet = commands.Command(("python3",), 0, json.dumps(told), node="node1")
-    assert tracing.parse_told(quiet).trouble == "kube-proxy's journal: refused"
+    gone = json.dumps({"trouble": "xtables-monitor: command not found"})
+    assert listening.parse_told("node1", gone).trouble == "xtables-monitor: command not found"
+    told = {"heard": [], "journal": "refused", "conntrack": []}
+    quiet = listening.parse_told("node1", json.dumps(told))
+    assert quiet.trouble == "kube-proxy's journal: refused"
+
+
+class Node:
+    """A node on which the script says what it is told to, or cannot even be begun."""
+
+    name = "node1"
+
+    def __init__(self, *lines: str, fails: str = "") -> None:
+        self._lines, self._fails = lines, fails
+        self.said: list[str] = []
+        self.ended = False
+
+    @contextlib.contextmanager
+    def stream(self, argv: Sequence[str]) -> Iterator[Node]:
+        if self._fails:
+            raise errors.ConnectionFailed(self._fails, node="node1")
+        yield self
+        self.ended = True
+
+    def lines(self) -> Iterator[str]:
+        return iter(self._lines)
+
+    def say(self, line: str) -> None:
+        self.said.append(line)
+
+    def end(self) -> None:
+        raise AssertionError
+
+
+def test_a_listener_is_begun_asked_and_ended() -> None:
+    node = Node('{"listening": true}', '{"heard": [], "journal": [], "conntrack": ["tcp"]}')
+    listener = listening.Listener(node, "abc", [])
+    listener.ask(20001, "TCP")
+    assert listener.told() == joining.Told("node1", conntrack=("tcp",))
+    assert node.said == ["20001 tcp"]
+    listener.close()
+    assert node.ended
+
+
+@pytest.mark.parametrize(
+    ("node", "trouble"),
+    [
+        (Node('{"trouble": "xtables-monitor: not found"}'), "xtables-monitor: not found"),
+        (Node(), "it ended before it said anything"),
+        (Node(fails="no route"), "no route"),
+    ],
+)
+def test_a_node_that_cannot_listen_says_why(node: Node, trouble: str) -> None:
+    listener = listening.Listener(node, "abc", [])
+    listener.ask(20001, "TCP")
+    assert listener.told() == joining.Told("node1", trouble=trouble)
+    assert node.said == []
+    listener.close()

@@ -185,18 +185,19 @@ def lines_of(heard: Sequence[Heard]) -> list[tuple[float, str]]:
 
 
 def tell(heard: Sequence[Heard], port: str, protocol: str) -> None:
-    say(heard=lines_of(heard), journal=journal(), conntrack=tracked(port, protocol))
+    say(heard=lines_of(heard), journal=journal(port), conntrack=tracked(port, protocol))
 
 
-def journal() -> Any:
-    """The records, or in a text why there are none."""
+def journal(port: str) -> Any:
+    """The records of who asked from that port, or in a text why there are none."""
     try:
         with socket.create_connection(JOURNAL, timeout=JOURNAL_S) as asked:
             asked.sendall(ASK)
             answer = b"".join(iter(lambda: asked.recv(1 << 16), b""))
     except OSError as error:
         return str(error)
-    return json.loads(answer.partition(b"\r\n\r\n")[2])["records"]
+    records = json.loads(answer.partition(b"\r\n\r\n")[2])["records"]
+    return [one for one in records if one["client"].endswith(f":{port}")]
 
 
 def tracked(port: str, protocol: str) -> list[str]:

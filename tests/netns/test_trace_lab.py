@@ -15,7 +15,7 @@ import pytest
 
 from labkit import errors, faults, lab
 from labkit.client import http
-from labkit.inspection import probing
+from labkit.inspection import collect, probing
 from labkit.inspection.predict import asking
 from labkit.inspection.trace import listening
 from labkit.lab import api
@@ -41,12 +41,12 @@ def opened() -> Iterator[lab.Lab]:
 
 
 def rules_of(opened: lab.Lab) -> Mapping[str, list[str]]:
-    """Every node's rules; without counters, and without the frame of a table that is empty."""
+    """Every node's rules and tables, without counters and the time of asking."""
     return {
         node.name: [
-            line
+            line.partition(" [")[0]
             for line in opened.exec(node.name, ["iptables-save"]).stdout.splitlines()
-            if line.startswith("-A ")
+            if not line.startswith("#")
         ]
         for node in opened.spec.cluster
     }
@@ -107,6 +107,12 @@ def listeners(opened: lab.Lab, node: str) -> list[str]:
     ]
 
 
+def wait_until_gone(node: collect.Connection) -> None:
+    """Nobody announces to us that a node's table raw is gone, so a node looks until it is."""
+    waited = "for i in $(seq 200); do iptables-save | grep -q '^[*]raw' || exit 0; done; exit 1"
+    node.run(["sh", "-c", waited], timeout_s=30)
+
+
 @pytest.mark.parametrize("killed", ["the listener", "all"])
 def test_the_rules_go_though_it_is_killed(opened: lab.Lab, killed: str) -> None:
     before = rules_of(opened)
@@ -123,10 +129,20 @@ def test_the_rules_go_though_it_is_killed(opened: lab.Lab, killed: str) -> None:
     if killed == "all":  # then nobody was left, and the next trace does it
         assert opened.trace("app1").ok
     else:
-        gone = "iptables-save -t raw | grep -q labkit-trace || exit 0"
-        waited = f"for i in $(seq 100); do {gone}; done; exit 1"
-        connection.run(["sh", "-c", waited], timeout_s=30)
+        wait_until_gone(connection)
     assert rules_of(opened) == before
+
+
+def test_a_table_in_which_somebody_has_a_rule_stays(opened: lab.Lab) -> None:
+    rule = "PREROUTING -s 192.0.2.1/32 -j ACCEPT"
+    opened.exec("node1", ["iptables", "-t", "raw", "-A", *rule.split()])
+    before = rules_of(opened)
+    assert opened.trace("app1").ok
+    assert rules_of(opened) == before
+    assert f"-A {rule}" in before["node1"]
+    opened.exec("node1", ["iptables", "-t", "raw", "-D", *rule.split()])
+    assert opened.trace("app1").ok
+    assert "*raw" not in rules_of(opened)["node1"]
 
 
 def test_the_rules_go_with_the_connection(opened: lab.Lab) -> None:
@@ -139,8 +155,7 @@ def test_the_rules_go_with_the_connection(opened: lab.Lab) -> None:
     connection.close()
     with pytest.raises(errors.ConnectionFailed):
         stream.__exit__(None, None, None)
-    waited = "for i in $(seq 100); do iptables-save -t raw | grep -q labkit-trace || exit 0; done"
-    connection.run(["sh", "-c", f"{waited}; exit 1"], timeout_s=30)
+    wait_until_gone(connection)
     assert rules_of(opened) == before
 
 

@@ -21,6 +21,7 @@ import json
 import os
 import select
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -28,6 +29,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 MARK = "labkit-trace"
+# <linux/netlink.h>, <linux/netfilter/nfnetlink.h>, nf_tables.h: whom to ask, and for what.
+NETLINK_NETFILTER = 12
+NFTABLES = 10
+BATCH_BEGIN, BATCH_END = 16, 17
+DELTABLE, DELCHAIN = NFTABLES << 8 | 2, NFTABLES << 8 | 5
+REQUEST, NONREC = 0x1, 0x100
 #: Where the journal of the node's kube-proxy is, and how long it may take.
 JOURNAL, JOURNAL_S = ("127.0.0.1", 10249), 2.0
 ASK = b"GET /debug/journal HTTP/1.0\r\n\r\n"
@@ -72,13 +79,13 @@ def rules(name: str, wanted: Sequence[str]) -> Iterator[None]:
         yield
     finally:
         try:
-            restore(rule.replace("-A ", "-D ", 1) for rule in ours)
+            remove([rule.replace("-A ", "-D ", 1) for rule in ours])
         except OSError:  # somebody took some of them out meanwhile
-            restore(stale(name))
+            remove(stale(name))
 
 
 def stale(name: str = "") -> list[str]:
-    """What takes out rules with the mark. The table stays: iptables cannot take it away."""
+    """What takes out rules with the mark."""
     saved = run("iptables-save", "-t", "raw").splitlines()
     ours = [line for line in saved if line.startswith("-A ") and f"{MARK}:{name}" in line]
     return [line.replace("-A ", "-D ", 1) for line in ours]
@@ -88,6 +95,35 @@ def restore(lines: Iterable[str]) -> None:
     if batch := list(lines):
         text = "\n".join(["*raw", *batch, "COMMIT", ""])
         run("iptables-restore", "-w", "--noflush", stdin=text)
+
+
+def remove(lines: Sequence[str]) -> None:
+    """Take out rules; then their chains and the table, if nothing else is there.
+
+    iptables makes a table, and cannot take one away. The kernel does all of it or nothing, and
+    refuses (NONREC) where there is still a rule or another chain.
+    """
+    restore(lines)
+    table, chains = attribute(1, "raw"), {line.split()[1] for line in lines}
+    batch = [
+        message(BATCH_BEGIN, b"", family=0, subsystem=NFTABLES),
+        *(message(DELCHAIN, table + attribute(3, chain)) for chain in chains),
+        message(DELTABLE, table),
+        message(BATCH_END, b"", family=0, subsystem=NFTABLES),
+    ]
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER) as kernel:
+        kernel.send(b"".join(batch))
+
+
+def message(kind: int, body: bytes, family: int = socket.AF_INET, subsystem: int = 0) -> bytes:
+    head = struct.pack("=BBH", family, 0, socket.htons(subsystem))
+    length = 16 + len(head) + len(body)
+    return struct.pack("=IHHII", length, kind, REQUEST | NONREC, 0, 0) + head + body
+
+
+def attribute(kind: int, text: str) -> bytes:
+    data = struct.pack("=HH", 4 + len(text) + 1, kind) + text.encode() + b"\0"
+    return data + bytes(-len(data) % 4)
 
 
 def run(*argv: str, stdin: str = "") -> str:
@@ -124,7 +160,7 @@ def guard(name: str, alive: int, seconds: float) -> None:
     ended, _, _ = select.select([alive], [], [], seconds + DEAF_S)
     if not ended or not os.read(alive, 1):
         with contextlib.suppress(OSError):
-            restore(stale(name))
+            remove(stale(name))
 
 
 # --- listening -----------------------------------------------------------------------------------

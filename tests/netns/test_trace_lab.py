@@ -17,7 +17,7 @@ from labkit import errors, faults, lab
 from labkit.client import http
 from labkit.inspection import collect, probing
 from labkit.inspection.predict import asking
-from labkit.inspection.trace import listening
+from labkit.inspection.trace import listening, report
 from labkit.lab import api
 from labkit.model import resources
 from tests.netns import test_probe_lab
@@ -67,8 +67,13 @@ def test_each_way_in_is_followed_to_the_pod_that_answered(
     opened: lab.Lab, sender: str, via: str, node: str, chain: str
 ) -> None:
     before = rules_of(opened)
-    found = opened.trace(asking.Request("app1", sender=sender, via=via, node=node))
+    request = asking.Request("app1", sender=sender, via=via, node=node)
+    predicted = opened.predict(request)
+    found = opened.trace(request)
     assert found.ok, repr(found)
+    assert rules_on_the_way(found) in [
+        [(step.machine, step.table, step.rule) for step in way.steps] for way in predicted.ways
+    ]
     steps = [step for hop in found.hops for step in hop.steps]
     assert chain in [step.chain for step in steps if "default/app1" in step.rule]
     [chosen] = [hop.what for hop in found.hops if "chooses" in hop.what]
@@ -79,6 +84,18 @@ def test_each_way_in_is_followed_to_the_pod_that_answered(
     assert any("the proxy's first packet" in hop.what for hop in found.hops)
     assert found.translations
     assert rules_of(opened) == before
+
+
+def rules_on_the_way(found: report.Trace) -> list[tuple[str, str, str]]:
+    """Every rule that took the request on its way there: its own packet, and the proxy's."""
+    there = ("the first packet", "the proxy's first packet")
+    return [
+        (hop.where, step.table, step.rule)
+        for hop in found.hops
+        if hop.what.startswith(there)
+        for step in hop.steps
+        if step.rule
+    ]
 
 
 def test_a_datagram_is_followed_there_and_back(opened: lab.Lab) -> None:

@@ -1,8 +1,8 @@
 """One story of what many told: the nodes' kernels, the proxy's journal, the answer. Pure.
 
 The order is that of cause and effect. The times are when each was noticed, by the clock of the
-machine that noticed it: a kernel is heard a little later than it acts, so that neighbours in the
-story may be a fraction of a millisecond out of turn.
+machine that noticed it, set right by how far that is ahead of ours. A kernel is heard a little
+later than it acts, so that neighbours in the story may be a fraction of a millisecond out of turn.
 """
 
 from __future__ import annotations
@@ -20,13 +20,20 @@ from labkit.inspection.trace import events
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What one node had to say. `journal` is a text where kube-proxy did not answer."""
+    """What one node had to say. `ahead_s` is by how much its clock is ahead of ours."""
 
     node: str
     heard: tuple[events.Heard, ...] = ()
     journal: tuple[Mapping[str, Any], ...] = ()
     conntrack: tuple[str, ...] = ()
     trouble: str = ""
+    ahead_s: float = 0.0
+
+    def passages(self) -> tuple[events.Passage, ...]:
+        """Every packet that it told of, by our clock."""
+        return events.parse_passages(
+            self.node, [(when - self.ahead_s, line) for when, line in self.heard]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,22 +74,27 @@ class Story:
 
 def join(planned: shot.Shot, sent_at: float, told: Sequence[Told], answer: answers.Answer) -> Story:
     """Put together what belongs to the one request that `planned` describes."""
-    passages = [one for node in told for one in events.parse_passages(node.node, node.heard)]
+    passages = [one for node in told for one in node.passages()]
     there = [one for one in passages if one.first.source_port == planned.source_port]
     back = [one for one in passages if one.first.port == planned.source_port]
     proxy_node, record = _find_record(planned, told)
+    #: When it was sent, by the clock of the proxy's node.
+    sent_there = sent_at + sum(one.ahead_s for one in told if one.node == proxy_node)
     onward, return_ = _second(passages, record)
     source = there[0].first.source if there else answer.own_address or "?"
     # A TCP connection stands before the proxy knows of it: the kernel answers the first packet.
     # A datagram is answered by nobody but the pod, and that answer comes back through the proxy.
     is_tcp = planned.protocol == "TCP"
     who = "the kernel's answer to it" if is_tcp else "the answer"
-    returned = [_pass(one, sent_at, who) for one in _in_order(back)]
+    returned = [_pass(one, sent_at, who) for one in _in_order(back, last=planned.machine)]
     hops = (
         Hop(planned.sender, 0.0, f"sends from {source}:{planned.source_port} to {planned.dialled}"),
-        *(_pass(one, sent_at, "the first packet") for one in _in_order(there)),
+        *(
+            _pass(one, sent_at, "the first packet")
+            for one in _in_order(there, first=planned.machine)
+        ),
         *(returned if is_tcp else ()),
-        *(_proxy(proxy_node, record, sent_at) if record else ()),
+        *(_proxy(proxy_node, record, sent_there) if record else ()),
         *(
             _pass(one, sent_at, "the proxy's first packet")
             for one in _in_order(onward, first=proxy_node)
@@ -92,7 +104,7 @@ def join(planned: shot.Shot, sent_at: float, told: Sequence[Told], answer: answe
             for one in _in_order(return_, last=proxy_node)
         ),
         *(() if is_tcp else returned),
-        *_answered(planned, proxy_node, record, answer, sent_at),
+        *_answered(planned, proxy_node, record, answer, sent_there),
     )
     lines = tuple(f"{node.node}: {line}" for node in told for line in node.conntrack)
     return Story(hops, tuple(there), record, proxy_node, tuple(onward), lines)
@@ -131,7 +143,10 @@ def _in_order(
     passages: Iterable[events.Passage], *, first: str = "", last: str = ""
 ) -> list[events.Passage]:
     """By time; but what a node must have done before or after the others, no clock knows better."""
-    return sorted(passages, key=lambda one: (one.node != first, one.node == last, one.when))
+    return sorted(
+        passages,
+        key=lambda one: (one.node != first, one.node == last, bool(one.first.came_by), one.when),
+    )
 
 
 def _pass(passage: events.Passage, sent_at: float, what: str) -> Hop:

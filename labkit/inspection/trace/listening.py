@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -33,6 +34,7 @@ class Listener:
         """Return when it listens, or never will."""
         self.node = connection.name
         self.trouble = ""
+        self._asked_at = 0.0
         self._end = contextlib.ExitStack()
         try:
             argv = on_node(name, str(arming.LASTS_S), *rules)
@@ -45,13 +47,15 @@ class Listener:
     def ask(self, source_port: int, protocol: str) -> None:
         """Ask what it heard, and what else the node knows of the request from that port."""
         if not self.trouble:
+            self._asked_at = time.time()
             self._stream.say(f"{source_port} {protocol.lower()}")
 
     def told(self) -> joining.Told:
         """The answer."""
         if self.trouble:
             return joining.Told(self.node, trouble=self.trouble)
-        return parse_told(self.node, next(self._lines, _ENDED))
+        line = next(self._lines, _ENDED)
+        return parse_told(self.node, line, self._asked_at, time.time())
 
     def close(self) -> None:
         """Return when its rules are gone."""
@@ -59,8 +63,8 @@ class Listener:
             self._end.close()
 
 
-def parse_told(node: str, line: str) -> joining.Told:
-    """What the script printed."""
+def parse_told(node: str, line: str, asked_at: float, told_at: float) -> joining.Told:
+    """What the script printed, asked and answered at these times by our clock."""
     told = json.loads(line)
     if "trouble" in told:
         return joining.Told(node, trouble=told["trouble"])
@@ -71,4 +75,6 @@ def parse_told(node: str, line: str) -> joining.Told:
         () if isinstance(journal, str) else tuple(journal),
         tuple(told["conntrack"]),
         f"kube-proxy's journal: {journal}" if isinstance(journal, str) else "",
+        # A clock that stood between the two may be as right as ours.
+        0.0 if asked_at <= told["now"] <= told_at else told["now"] - asked_at,
     )

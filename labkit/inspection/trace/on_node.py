@@ -57,8 +57,9 @@ def main(name: str, seconds: str, *wanted: str) -> None:
             say(listening=True)
             heard = listen(stream, time.monotonic() + float(seconds))
             if asked := sys.stdin.readline().split():
+                now = time.time()
                 heard += hear_beacon(stream, beacon, END)
-                tell(heard, *asked)
+                tell(now, heard, *asked)
 
 
 def say(**told: Any) -> None:
@@ -220,8 +221,9 @@ def lines_of(heard: Sequence[Heard]) -> list[tuple[float, str]]:
 # --- telling -------------------------------------------------------------------------------------
 
 
-def tell(heard: Sequence[Heard], port: str, protocol: str) -> None:
-    say(heard=lines_of(heard), journal=journal(port), conntrack=tracked(port, protocol))
+def tell(now: float, heard: Sequence[Heard], port: str, protocol: str) -> None:
+    """`now` is when it was asked, by this machine's clock."""
+    say(now=now, heard=lines_of(heard), journal=journal(port), conntrack=tracked(port, protocol))
 
 
 def journal(port: str) -> Any:

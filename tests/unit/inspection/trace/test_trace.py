@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import time
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -301,10 +302,36 @@ def test_lanes_escape_what_they_show() -> None:
 
 def test_a_node_that_told_nothing_is_a_problem() -> None:
     gone = json.dumps({"trouble": "xtables-monitor: command not found"})
-    assert listening.parse_told("node1", gone).trouble == "xtables-monitor: command not found"
-    told = {"heard": [], "journal": "refused", "conntrack": []}
-    quiet = listening.parse_told("node1", json.dumps(told))
+    assert listening.parse_told("node1", gone, 1, 2).trouble == "xtables-monitor: command not found"
+    told = {"now": 1.5, "heard": [], "journal": "refused", "conntrack": []}
+    quiet = listening.parse_told("node1", json.dumps(told), 1, 2)
     assert quiet.trouble == "kube-proxy's journal: refused"
+
+
+@pytest.mark.parametrize(("now", "ahead_s"), [(10.5, 0.0), (14.0, 4.0), (7.0, -3.0)])
+def test_clocks_that_differ_are_seen(now: float, ahead_s: float) -> None:
+    told = json.dumps({"now": now, "heard": [], "journal": [], "conntrack": []})
+    assert listening.parse_told("node1", told, 10.0, 11.0).ahead_s == ahead_s
+
+
+def test_clocks_that_differ_change_nothing_in_the_story() -> None:
+    ahead = dataclasses.replace(
+        next(one for one in TOLD if one.node == "node1"),
+        heard=tuple((when + 60, line) for when, line in TOLD[1].heard),
+        ahead_s=60.0,
+    )
+    assert ahead.node == TOLD[1].node
+    assert story([TOLD[0], ahead, *TOLD[2:]]).hops == story().hops
+    proxy = changed(time="2026-11-29T08:00:00Z")
+    late = changed(time="2026-11-29T08:01:00Z")
+    late = [dataclasses.replace(one, ahead_s=60.0) if one.journal else one for one in late]
+    late = [
+        dataclasses.replace(
+            one, heard=tuple((when + one.ahead_s, line) for when, line in one.heard)
+        )
+        for one in late
+    ]
+    assert story(late).hops == story(proxy).hops
 
 
 class Node:
@@ -335,10 +362,12 @@ class Node:
 
 
 def test_a_listener_is_begun_asked_and_ended() -> None:
-    node = Node('{"listening": true}', '{"heard": [], "journal": [], "conntrack": ["tcp"]}')
+    answer = {"now": time.time(), "heard": [], "journal": [], "conntrack": ["tcp"]}
+    node = Node('{"listening": true}', json.dumps(answer))
     listener = listening.Listener(node, "abc", [])
     listener.ask(20001, "TCP")
-    assert listener.told() == joining.Told("node1", conntrack=("tcp",))
+    told = listener.told()
+    assert (told.node, told.conntrack, told.trouble) == ("node1", ("tcp",), "")
     assert node.said == ["20001 tcp"]
     listener.close()
     assert node.ended

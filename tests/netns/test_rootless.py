@@ -31,8 +31,10 @@ def user() -> Iterator[pwd.struct_passwd]:
         ),
         ("project/tests/netns/test_full_disk.py", "-k", "program or hindrance"),
         ("project/tests/netns/test_faults.py", "-k", "[missing-jump] or full] or certificate"),
+        ("project/tests/netns/test_trace_lab.py", "-k", "followed or killed or missing-jump"),
+        ("project/tests/netns/test_events_lab.py", "-k", "rules"),
     ],
-    ids=["the provider", "the whole path", "a full disk", "faults"],
+    ids=["the provider", "the whole path", "a full disk", "faults", "traces", "events"],
 )
 def test_no_root_is_needed(user: pwd.struct_passwd, words: tuple[str, ...]) -> None:
     # Below the home that goes with the user: what an earlier user of this name left in /tmp is not

@@ -76,17 +76,20 @@ alone() {
 
 # place FILE...: stdin is a tar archive that holds FILE.labkit-new for each. All of it has to be
 # there before the first file takes its name; a full disk or a broken connection changes nothing.
+# A service that is new, systemd reads when it first hears of it; one that it has read, it knows.
 place() {
     if tar -C / -xpf - --no-same-owner; then
-        for file; do mv -f "$file.labkit-new" "$file" || exit 1; done
+        for file; do
+            case $file in "$services"/*) [ ! -e "$file" ] || stale=yes ;; esac
+            mv -f "$file.labkit-new" "$file" || exit 1
+        done
     else
         for file; do rm -f "$file.labkit-new"; done
         exit 74
     fi
 }
 
-# start NAME REVISION PROGRAM ARGUMENT...: where systemd does it, `started` then tells it all names.
-units=''
+# start NAME REVISION PROGRAM ARGUMENT...: where systemd does it, `settle` then tells it all names.
 start() {
     [ "$init" = none ] || { units="$units labkit-$1"; return; }
     # One heap for all threads: Python lets them run one at a time anyway.
@@ -101,18 +104,21 @@ start() {
     [ -z "$trouble" ] || { echo "$trouble" >&2; exit 1; }
 }
 
-# started: after the last `start`.
-started() {
-    [ -n "$units" ] || return 0
+# settle: after the last change, what systemd must know of all. To read every service anew takes an
+# emulated machine three seconds, so that is only asked for where it has read what has changed.
+units='' stale=''
+settle() {
     # shellcheck disable=SC2086 # one word for each
-    systemctl enable --quiet --no-reload $units && systemctl daemon-reload &&
-        systemctl restart $units || exit 1
+    [ -z "$units" ] || systemctl enable --quiet --no-reload $units || exit 1
+    [ -z "$stale" ] || systemctl daemon-reload || exit 1
+    # shellcheck disable=SC2086
+    [ -z "$units" ] || systemctl restart $units || exit 1
 }
 
 # stop NAME: the supervisor, and the program by it. kube-proxy may let open connections go on for as
 # much as 30 s (--drain-timeout); whoever has not ended after 35 s is killed.
 stop() {
-    [ "$init" = none ] || { systemctl disable --quiet --now "labkit-$1"; return; }
+    [ "$init" = none ] || { systemctl disable --quiet --no-reload --now "labkit-$1"; return; }
     { read -r pid pid_began _ child child_began _ <"$run/$1.pid"; } 2>/dev/null || return 0
     if is_alive "$pid" "$pid_began"; then
         kill "$pid"
@@ -131,12 +137,13 @@ stop() {
 # remove NAME: stop it and forget how it is started.
 remove() {
     stop "$1"
-    [ "$init" = none ] || { rm -f "$services/labkit-$1.service"; systemctl daemon-reload; }
+    [ "$init" = none ] || { rm -f "$services/labkit-$1.service"; stale=yes; }
 }
 
 # remove_all: nothing of ours stays, neither files nor what our programs made in the kernel.
 remove_all() {
     for each in $(look | sed -n 's/^unit \([^ ]*\) .*/\1/p'); do remove "$each"; done
+    settle
     for each in kube-proxy podlet; do
         program=/var/lib/labkit/bin/$each.pyz
         [ ! -f "$program" ] || /usr/bin/python3 -I -S "$program" --cleanup >&2 || exit 1

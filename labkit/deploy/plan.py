@@ -147,7 +147,7 @@ def render_changes(changes: Changes) -> str:
         lines.append(shlex.join(("place", *changes.place)))
     lines += [shlex.join(("remove", name)) for name in changes.remove]
     lines += [shlex.join(("start", unit.name, unit.revision, *unit.argv)) for unit in changes.start]
-    lines += ["started"] if changes.start else []
+    lines += ["settle"] if changes.start or changes.remove else []
     return "\n".join(lines) + "\n"
 
 

@@ -183,10 +183,9 @@ class TestChanges:
     def test_the_shell_that_makes_them(self) -> None:
         changes = plan.Changes(UNIT.files, ("old",), (UNIT,))
         assert plan.render_changes(changes) == (
-            "alone\nplace /etc/one\nremove old\n"
-            f"start one {UNIT.revision} /bin/one 'a b'\nstarted\n"
+            f"alone\nplace /etc/one\nremove old\nstart one {UNIT.revision} /bin/one 'a b'\nsettle\n"
         )
-        assert plan.render_changes(plan.Changes({}, ("old",), ())) == "alone\nremove old\n"
+        assert plan.render_changes(plan.Changes({}, ("old",), ())) == "alone\nremove old\nsettle\n"
 
     def test_files_wait_beside_their_place(self) -> None:
         with tarfile.open(fileobj=io.BytesIO(install.pack(UNIT.files))) as packed:

@@ -76,12 +76,35 @@ def test_a_machine_without_units_is_not_asked(systemd: Systemd) -> None:
 
 
 def test_all_units_start_together(systemd: Systemd) -> None:
-    systemd.run("start kube-proxy 12 /bin/one\nstart podlet 34 /bin/two\nstarted")
+    systemd.run("start kube-proxy 12 /bin/one\nstart podlet 34 /bin/two\nsettle")
     assert systemd.asked() == [
         "enable --quiet --no-reload labkit-kube-proxy labkit-podlet",
-        "daemon-reload",
         "restart labkit-kube-proxy labkit-podlet",
     ]
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_services_are_read_anew_where_one_that_was_read_has_changed(
+    systemd: Systemd, is_there: bool
+) -> None:
+    service = systemd.folder / "labkit-podlet.service"
+    if is_there:
+        service.touch()
+    Path(f"{service}.labkit-new").touch()
+    systemd.run(f"tar() {{ :; }}\nplace {service}\nstart podlet 34 /bin/two\nsettle")
+    assert ("daemon-reload" in systemd.asked()) is is_there
+    assert systemd.asked()[-1] == "restart labkit-podlet"
+
+
+def test_what_is_removed_is_forgotten_too(systemd: Systemd) -> None:
+    service = systemd.folder / "labkit-podlet.service"
+    service.touch()
+    systemd.run("remove podlet\nsettle")
+    assert systemd.asked() == [
+        "disable --quiet --no-reload --now labkit-podlet",
+        "daemon-reload",
+    ]
+    assert not service.exists()
 
 
 def test_a_process_tells_the_revision_that_it_was_started_with(systemd: Systemd) -> None:

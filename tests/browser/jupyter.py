@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -140,3 +141,31 @@ def _ask(server: Jupyter, method: str, path: str) -> bytes:
     request = urllib.request.Request(server.url + path, method=method, headers=headers)
     with urllib.request.urlopen(request, timeout=30) as answer:
         return bytes(answer.read())
+
+
+def cell_of(page: playwright.Page, text: str) -> playwright.Locator:
+    """The first code cell whose source holds `text`, by its place: the text may change."""
+    cells = page.locator(".jp-CodeCell")
+    playwright.expect(cells.filter(has_text=text).first).to_be_attached()
+    sources = cells.locator(".jp-InputArea-editor").all_text_contents()
+    return cells.nth(next(place for place, source in enumerate(sources) if text in source))
+
+
+def type_and_run(page: playwright.Page, cell: playwright.Locator, text: str) -> playwright.Locator:
+    """Replace what stands in a cell, as a person does, and run it where it is: its output."""
+    before = cell.locator(".jp-InputPrompt").inner_text()
+    cell.locator(".cm-content").click()
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text(text)
+    page.keyboard.press("Control+Enter")
+    prompt = cell.locator(".jp-InputPrompt")
+    playwright.expect(prompt).not_to_have_text(before)
+    playwright.expect(prompt).to_have_text(re.compile(r"\[\d+\]:"))
+    return cell.locator(".jp-Cell-outputArea")
+
+
+def restart_kernel(page: playwright.Page) -> None:
+    """Restart it, as the menu does, and agree when it asks."""
+    page.evaluate("void window.jupyterapp.commands.execute('notebook:restart-kernel')")
+    page.get_by_role("dialog").get_by_role("button", name="Confirm").click()
+    page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.ready")

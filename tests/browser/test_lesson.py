@@ -1,47 +1,155 @@
-"""The first lesson as a person does it: a wrong prediction, its grade, and a look at it later."""
+"""Lessons as a person does them: predict wrongly, ask for hints, break things, come back later."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 from playwright import sync_api as playwright
 
 import labkit
+from labkit import faults
 from labkit.lessons import progress, workspace
 from tests.browser import jupyter
 
 pytestmark = [pytest.mark.browser, pytest.mark.lab, pytest.mark.timeout(300)]
-LESSON = "00-the-lab"
+Opened: TypeAlias = Callable[[str], playwright.Page]
 
 
 @pytest.fixture
-def lesson(page: playwright.Page, server: jupyter.Jupyter, lab: labkit.Lab) -> playwright.Page:
-    """The learner's own copy of the lesson, every cell run once."""
-    workspace.copy_notebooks(server.folder)
-    jupyter.open_notebook(page, server, f"{LESSON}.ipynb")
-    jupyter.run_all(page)
-    return page
+def opened(page: playwright.Page, server: jupyter.Jupyter, lab: labkit.Lab) -> Iterator[Opened]:
+    """Opens the learner's own copy of a lesson; no cell has run yet."""
+
+    def open_lesson(name: str) -> playwright.Page:
+        workspace.copy_notebooks(server.folder)
+        jupyter.open_notebook(page, server, f"{name}.ipynb")
+        return page
+
+    yield open_lesson
+    jupyter.shut_down_kernels(server)
 
 
-def test_a_wrong_prediction_is_graded_against_what_happened(
-    lesson: playwright.Page, server: jupyter.Jupyter
+def question(page: playwright.Page, text: str) -> playwright.Locator:
+    return page.locator(".labkit-view", has_text=text)
+
+
+def test_a_wrong_prediction_is_graded_and_still_known_when_the_kernel_is_not(
+    opened: Opened, server: jupyter.Jupyter
 ) -> None:
+    name = "00-the-lab"
     expect = playwright.expect
+    lesson = opened(name)
+    jupyter.run_all(lesson)
     expect(lesson.get_by_text("It was: 3. You had not predicted anything.")).to_be_visible()
-    question = lesson.locator(".labkit-view", has_text="How many copies will answer?")
-    question.get_by_label("one: the first that was asked").check()
-    question.get_by_role("button", name="Commit").focus()
+    asked = question(lesson, "How many copies will answer?")
+    asked.get_by_label("one: the first that was asked").check()
+    asked.get_by_role("button", name="Commit").focus()
     lesson.keyboard.press("Enter")
-    expect(question.get_by_role("status")).to_have_text("You expect: 1")
+    expect(asked.get_by_role("status")).to_have_text("You expect: 1")
     jupyter.run_all(lesson)
     expect(lesson.get_by_text("You predicted 1; it was 3.")).to_be_visible()
-    assert progress.load().of(LESSON).predictions["how-many"] == progress.Prediction("1", "3")
+    assert progress.load().of(name).predictions["how-many"] == progress.Prediction("1", "3")
+
+    jupyter.restart_kernel(lesson)
+    asked.get_by_role("button", name="Commit").click()
+    expect(asked.get_by_role("status")).to_contain_text("run this cell again")
+    jupyter.run_all(lesson)
+    expect(lesson.get_by_text("You predicted 1; it was 3.")).to_be_visible()
+    expect(asked.get_by_label("one: the first that was asked")).to_be_checked()
 
     jupyter.save(lesson)
     jupyter.shut_down_kernels(server)
-    saved = json.loads((server.folder / f"{LESSON}.ipynb").read_text())
-    shown = json.dumps([cell.get("outputs") for cell in saved["cells"]])
-    assert "You predicted 1; it was 3." in shown
+    path = server.folder / f"{name}.ipynb"
+    saved = path.read_text()
+    jupyter.open_notebook(lesson, server, path.name)
+    expect(lesson.get_by_text("You predicted 1; it was 3.")).to_be_visible()
+    expect(question(lesson, "How many").get_by_role("status")).to_have_text("You expect: 1")
     workspace.copy_notebooks(server.folder)
-    assert json.loads((server.folder / f"{LESSON}.ipynb").read_text()) == saved
+    assert json.loads(path.read_text()) == json.loads(saved), "the learner's work is never replaced"
+
+
+def test_hints_climb_to_the_solution_which_is_then_applied(opened: Opened, lab: labkit.Lab) -> None:
+    lesson = opened("02-the-example-service")
+    begin = jupyter.type_and_run(
+        lesson,
+        jupyter.cell_of(lesson, "labkit.lesson"),
+        'import labkit\nlesson = labkit.lesson("02")\nlesson.reset()',
+    )
+    playwright.expect(begin).to_contain_text("Lesson 02-the-example-service, at its start")
+    cell = jupyter.cell_of(lesson, "# lesson.hint()")
+    for level, said in enumerate(
+        [
+            "Which one belongs to the pods?",
+            "spec.ports.0.port is 8080",
+            "leave targetPort at 8080",
+            "nodePort: 30080",
+        ],
+        start=1,
+    ):
+        shown = jupyter.type_and_run(lesson, cell, "lesson.hint()")
+        playwright.expect(shown).to_contain_text(f"Hint {level} of 4 for ports")
+        playwright.expect(shown).to_contain_text(said)
+    jupyter.type_and_run(lesson, cell, "lesson.solve()")
+    shown = jupyter.type_and_run(
+        lesson, jupyter.cell_of(lesson, "lesson.check()"), "lesson.check()"
+    )
+    playwright.expect(shown).to_contain_text("ports: pass")
+    playwright.expect(shown).to_contain_text("outside: pass")
+    assert progress.load().of("02-the-example-service").done
+
+
+def test_a_fault_is_seen_named_and_undone(opened: Opened, lab: labkit.Lab) -> None:
+    lesson = opened("10-break-it-and-mend-it")
+    expect = playwright.expect
+    first = jupyter.cell_of(lesson, "labkit.lesson")
+    jupyter.type_and_run(
+        lesson, first, 'import labkit\nlesson = labkit.lesson("10")\nlab = lesson.lab'
+    )
+    cell = jupyter.cell_of(lesson, "# your search")
+    shown = jupyter.type_and_run(lesson, cell, 'lesson.fault("dead-redirect", node="node2")')
+    expect(shown).to_contain_text("dead-redirect")
+    request = 'labkit.Request("app1", sender="client", via="node-port", node="node2")'
+    shown = jupyter.type_and_run(lesson, cell, f"lab.probe({request})")
+    expect(shown).to_contain_text("0 of 1")
+    shown = jupyter.type_and_run(
+        lesson, cell, 'lesson.diagnose(node="node2", layer="proxy", cause="proxy-dead")'
+    )
+    for said in ("node: right", "cause: wrong", "repair: not yet"):
+        expect(shown).to_contain_text(said)
+    shown = jupyter.type_and_run(lesson, cell, "lesson.clear()")
+    expect(shown).to_contain_text("dead-redirect")
+    shown = jupyter.type_and_run(lesson, cell, f"lab.probe({request})")
+    expect(shown).to_contain_text("1 of 1")
+    assert faults.listing(lab).active is None
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+@pytest.mark.parametrize("name", ["03-the-four-chains", "reference"])
+def test_it_can_be_read_in_any_theme_and_window(
+    name: str, theme: str, opened: Opened, tmp_path: Path
+) -> None:
+    """Nothing is cut off: what is wider than the page can be scrolled to. Look at the pictures."""
+    lesson = opened(name)
+    jupyter.run_all(lesson)
+    jupyter.set_theme(lesson, theme)
+    for width in (600, 1024, 1920):
+        lesson.set_viewport_size({"width": width, "height": 3000})
+        lesson.screenshot(path=tmp_path / f"{name}-{theme}-{width}.png")
+        cut_off = lesson.evaluate(
+            """() => [...document.querySelectorAll(
+                ".jp-RenderedMarkdown, .jp-RenderedHTMLCommon, .labkit-view, .labkit-shown, pre")]
+                .filter(each => each.scrollWidth > each.clientWidth + 1
+                    && !["auto", "scroll"].includes(getComputedStyle(each).overflowX)
+                    && !each.closest(".labkit-shown, .jp-OutputArea-output"))
+                .map(each => each.outerHTML.slice(0, 200))"""
+        )
+        assert cut_off == []
+    written = lesson.locator(".jp-RenderedHTMLCommon, .labkit-view")
+    for colours in written.evaluate_all(
+        "all => all.map(one => [getComputedStyle(one).color,"
+        " getComputedStyle(one.closest('.jp-Notebook')).backgroundColor])"
+    ):
+        assert colours[0] != colours[1]

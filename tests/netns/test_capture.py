@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -16,14 +14,6 @@ from labkit.model import example, proxying
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 SECONDS = 3
-
-
-@pytest.fixture
-def opened(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[lab.Lab]:
-    monkeypatch.chdir(tmp_path)
-    made = lab.open_lab("t")
-    yield made
-    made.down(purge=True)
 
 
 def test_a_request_is_seen_on_every_node_that_it_crosses(opened: lab.Lab) -> None:

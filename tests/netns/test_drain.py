@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -15,12 +13,9 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(180), needs_kubectl]
 
 
 @pytest.fixture
-def opened(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[lab.Lab]:
-    monkeypatch.chdir(tmp_path)
-    made = lab.open_lab("t")
-    made.up()
-    yield made
-    made.down(purge=True)
+def opened(opened: lab.Lab) -> lab.Lab:
+    opened.up()
+    return opened
 
 
 def kubectl(opened: lab.Lab, *words: str) -> str:

@@ -7,8 +7,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -21,12 +20,9 @@ AWAITED_S = 20.0
 
 
 @pytest.fixture
-def opened(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[lab.Lab]:
-    monkeypatch.chdir(tmp_path)
-    made = lab.open_lab("t")
-    made.up()
-    yield made
-    made.down(purge=True)
+def opened(opened: lab.Lab) -> lab.Lab:
+    opened.up()
+    return opened
 
 
 def find(happening: following.Events, wanted: Callable[[event.Event], bool]) -> event.Event:

@@ -8,13 +8,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -27,18 +24,8 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 
 
 @pytest.fixture(scope="module")
-def opened() -> Iterator[lab.Lab]:
-    folder = Path(tempfile.mkdtemp(prefix="lk"))
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("STATE_HOME", "RUNTIME_DIR"):
-            (folder / name).mkdir(mode=0o700)
-            patch.setenv(f"XDG_{name}", str(folder / name))
-        patch.chdir(folder)
-        made = lab.open_lab("t")
-        made.up()
-        yield made
-        made.down(purge=True)
-    shutil.rmtree(folder)
+def opened(shared: lab.Lab) -> lab.Lab:
+    return shared
 
 
 @pytest.fixture

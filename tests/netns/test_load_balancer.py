@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -31,12 +30,9 @@ SERVICE: resources.Object = {
 
 
 @pytest.fixture
-def opened(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[lab.Lab]:
-    monkeypatch.chdir(tmp_path)
-    made = lab.open_lab("t")
-    made.up()
-    yield made
-    made.down(purge=True)
+def opened(opened: lab.Lab) -> lab.Lab:
+    opened.up()
+    return opened
 
 
 def eventually(what: Callable[[], Any], *, within_s: float = 20) -> Any:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from labkit import lab
@@ -13,14 +10,6 @@ from labkit.inspection.predict import asking
 from labkit.model import example
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
-
-
-@pytest.fixture
-def opened(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[lab.Lab]:
-    monkeypatch.chdir(tmp_path)
-    made = lab.open_lab("t")
-    yield made
-    made.down(purge=True)
 
 
 def test_every_way_in_goes_as_predicted(opened: lab.Lab) -> None:

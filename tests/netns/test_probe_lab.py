@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,12 +52,9 @@ EMPTY: dict[str, Any] = {
 
 
 @pytest.fixture
-def opened(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[lab.Lab]:
-    monkeypatch.chdir(tmp_path)
-    made = lab.open_lab("t")
-    made.up()
-    yield made
-    made.down(purge=True)
+def opened(opened: lab.Lab) -> lab.Lab:
+    opened.up()
+    return opened
 
 
 def test_the_fingerprint_of_each_way_in(opened: lab.Lab) -> None:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 
 import pytest
 
@@ -26,18 +23,8 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 
 
 @pytest.fixture(scope="module")
-def opened() -> Iterator[lab.Lab]:
-    folder = Path(tempfile.mkdtemp(prefix="lk"))
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("STATE_HOME", "RUNTIME_DIR"):
-            (folder / name).mkdir(mode=0o700)
-            patch.setenv(f"XDG_{name}", str(folder / name))
-        patch.chdir(folder)
-        made = lab.open_lab("t")
-        made.up()
-        yield made
-        made.down(purge=True)
-    shutil.rmtree(folder)
+def opened(shared: lab.Lab) -> lab.Lab:
+    return shared
 
 
 def rules_of(opened: lab.Lab) -> Mapping[str, list[str]]:

@@ -22,15 +22,6 @@ from tests.netns import command, traces
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 
 
-@pytest.fixture
-def opened(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[lab.Lab]:
-    """A lab that is not up yet; nothing of it is left afterwards."""
-    monkeypatch.chdir(tmp_path)
-    made = lab.open_lab("t")
-    yield made
-    made.down(purge=True)
-
-
 def labkit(*argv: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "labkit.cli", *argv],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,14 +22,6 @@ MARKS = {"userspace": "KUBE-NODEPORT-NON-LOCAL", "iptables": "KUBE-SVC-4QFXEAV27
 #: A machine's own copies: what this one has in its folders, no node sees.
 PROGRAM = f"{services.BIN}/stock-kube-proxy"
 LAUNCHER = f"{services.BIN}/unlimited.py"
-
-
-@pytest.fixture
-def opened(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[lab.Lab]:
-    monkeypatch.chdir(tmp_path)
-    made = lab.open_lab("t")
-    yield made
-    made.down(purge=True)
 
 
 def run_stock_proxy(opened: lab.Lab, programs: Path, mode: proxy.Mode) -> None:

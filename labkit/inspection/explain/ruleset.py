@@ -60,12 +60,7 @@ def explain_ruleset(
     ruleset: rules.Ruleset, *, name: str = "rules", chain: str = ""
 ) -> RulesetExplanation:
     """Explain every rule, or those of one chain."""
-    explained = tuple(
-        _explain_chain(table, each)
-        for table in ruleset.tables
-        for each in table.chains
-        if not chain or each.name == chain
-    )
+    explained = tuple(one for table in ruleset.tables for one in _explain_table(table, only=chain))
     unknown = tuple(
         one.explanation.text
         for each in explained
@@ -75,15 +70,17 @@ def explain_ruleset(
     return RulesetExplanation(name, explained, unknown)
 
 
-def _explain_chain(table: rules.Table, chain: rules.Chain) -> ExplainedChain:
+def _explain_table(table: rules.Table, *, only: str) -> Iterator[ExplainedChain]:
     names = {each.name for each in table.chains}
-    return ExplainedChain(
-        table.name,
-        chain.name,
-        chain.policy or "",
-        chains.explain_chain(chain.name),
-        tuple(_explain_rules(table.name, chain, names)),
-    )
+    for chain in table.chains:
+        if not only or chain.name == only:
+            yield ExplainedChain(
+                table.name,
+                chain.name,
+                chain.policy or "",
+                chains.explain_chain(chain.name),
+                tuple(_explain_rules(table.name, chain, names)),
+            )
 
 
 def _explain_rules(table: str, chain: rules.Chain, names: set[str]) -> Iterator[ExplainedRule]:

@@ -17,7 +17,7 @@ _CELL = (
     f"border-bottom:1px solid {theme.BORDER.css};padding:0.2em 1em 0.2em 0;"
     "text-align:{align};vertical-align:top;font-weight:{weight}"
 )
-_CODE = f"font-family:{theme.CODE_FONT};white-space:pre-wrap;margin:0.4em 0"
+_CODE = f"font-family:{theme.CODE_FONT};white-space:pre-wrap;word-break:normal;margin:0.4em 0"
 
 
 def render(section: document.Section) -> str:

@@ -156,8 +156,11 @@ def _sections(page: Reference) -> Iterator[document.Section]:
     )
     yield _table(
         "kube-proxy's flags",
-        ("flag", "default", "meaning", "set by"),
-        [(f"--{f.name}", f.default, f.meaning, f.set_by or "you") for f in page.flags],
+        ("flag", "default", "meaning", "yours to set?"),
+        [
+            (f"--{f.name}", f.default, f.meaning, f"no: {f.set_by}" if f.set_by else "yes")
+            for f in page.flags
+        ],
     )
     yield _table(
         "Ports",

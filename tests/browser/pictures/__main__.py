@@ -1,4 +1,4 @@
-"""`python -m tests.browser.pictures`: photograph the widgets in JupyterLab, on a real lab."""
+"""`python -m tests.browser.pictures`: photograph a lesson and the widgets, on a real lab."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from playwright import sync_api as playwright
 
 import labkit
+from labkit.lessons import workspace
 from tests.browser import jupyter
 
 HERE = Path(__file__).parent
@@ -23,6 +24,8 @@ CELLS = [
 CHAINS, TRAFFIC, PLAYER = range(3)
 #: A pod's answer comes in milliseconds, a kernel's first one in seconds.
 WAITS_MS = 60_000
+#: Above a heading, in pixels.
+MARGIN = 12
 
 
 def main() -> None:
@@ -30,6 +33,7 @@ def main() -> None:
         for name in ("STATE_HOME", "RUNTIME_DIR"):
             Path(folder, name).mkdir(mode=0o700)
             os.environ[f"XDG_{name}"] = f"{folder}/{name}"
+        os.environ["LABKIT_NAME"] = "pictures"  # for a lesson, which opens the lab itself
         os.chdir(folder)
         with labkit.open("pictures") as lab:
             lab.up()
@@ -56,6 +60,8 @@ def photograph(folder: Path) -> None:
         keep_trace(views.nth(PLAYER))
         jupyter.set_theme(page, "JupyterLab Dark")
         views.nth(PLAYER).screenshot(path=HERE / "trace-dark.png")
+        jupyter.set_theme(page, "JupyterLab Light")
+        keep_lesson(page, server)
         jupyter.shut_down_kernels(server)
         browser.close()
 
@@ -76,6 +82,30 @@ def keep_trace(player: playwright.Locator) -> None:
     playwright.expect(player.locator("p[role=status]")).to_contain_text("answered, in")
     player.get_by_role("button", name="Next").click()
     player.screenshot(path=HERE / "trace.png")
+
+
+def keep_lesson(page: playwright.Page, server: jupyter.Jupyter) -> None:
+    """A prediction that is wrong, and what really happened."""
+    workspace.copy_notebooks(server.folder)
+    jupyter.open_notebook(page, server, "03-the-four-chains.ipynb")
+    jupyter.run_all(page)
+    asked = page.locator(".labkit-view", has_text="A program on node1 asks").first
+    asked.get_by_label("KUBE-PORTALS-CONTAINER").check()
+    asked.get_by_role("button", name="Commit").click()
+    playwright.expect(asked.get_by_role("status")).to_contain_text("You expect")
+    graded = page.locator(".jp-Cell", has_text="You predicted KUBE-PORTALS-CONTAINER")
+    jupyter.run_all(page)
+    playwright.expect(graded.first).to_be_visible()
+    page.mouse.move(0, 0)
+    heading = page.get_by_role("heading", name="Predict", exact=True)
+    heading.evaluate("element => element.scrollIntoView({block: 'center'})")
+    top, bottom = heading.bounding_box(), graded.first.bounding_box()
+    assert top
+    assert bottom
+    start = top["y"] - MARGIN
+    height = bottom["y"] + bottom["height"] - start
+    clip = playwright.FloatRect(x=bottom["x"], y=start, width=bottom["width"], height=height)
+    page.screenshot(path=HERE / "lesson.png", clip=clip)
 
 
 if __name__ == "__main__":

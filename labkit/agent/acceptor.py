@@ -12,7 +12,7 @@ from collections.abc import Callable
 from labkit.agent import sockets
 
 #: What is done with a connection: it gets the socket, and the client's address and port.
-Take = Callable[[socket.socket, tuple[str, int]], None]
+Take = Callable[[sockets.Plain, tuple[str, int]], None]
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class Acceptor:
         """
         for _ in range(PER_TURN):
             try:
-                client, address = listener.accept()
+                client, address = sockets.accept(listener)
             except BlockingIOError:
                 return
             except OSError as error:
@@ -49,7 +49,6 @@ class Acceptor:
                 # If more are waiting, the listener calls again; by then there may be room.
                 self._refuse_one(listener, on_refused)
                 return
-            client.settimeout(0)
             take(client, address)
 
     def close(self) -> None:
@@ -58,7 +57,7 @@ class Acceptor:
     def _refuse_one(self, listener: socket.socket, on_refused: Take | None) -> None:
         self._give_up_spare()
         with contextlib.suppress(OSError):
-            client, address = listener.accept()
+            client, address = sockets.accept(listener)
             log.warning("out of file descriptors: resetting the connection of %s", address[0])
             if on_refused:
                 on_refused(client, address)

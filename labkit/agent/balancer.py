@@ -99,10 +99,11 @@ class Balancer:
         """
         if not self._endpoints:
             return None
+        if not self._affinity_timeout_s:
+            return self._next(tried)
         choice = (None if tried else self._remembered(client)) or self._next(tried)
-        if self._affinity_timeout_s:
-            self._affinity[client] = (choice.endpoint, self._clock())
-            self._affinity.move_to_end(client)
+        self._affinity[client] = (choice.endpoint, self._clock())
+        self._affinity.move_to_end(client)
         return choice
 
     def expire(self) -> None:
@@ -121,9 +122,11 @@ class Balancer:
         return Choice(endpoint, "affinity", 0, len(self._endpoints))
 
     def _next(self, tried: Collection[proxying.Endpoint]) -> Choice:
-        count = len(self._endpoints)
-        places = [(self._index + step) % count for step in range(count if tried else 1)]
-        place = next((at for at in places if self._endpoints[at] not in tried), places[0])
+        count, place = len(self._endpoints), self._index
+        reason: Reason = "round robin"
+        if tried:
+            reason = "retry"
+            places = [(self._index + step) % count for step in range(count)]
+            place = next((at for at in places if self._endpoints[at] not in tried), place)
         self._index = (place + 1) % count
-        reason: Reason = "retry" if tried else "round robin"
         return Choice(self._endpoints[place], reason, place + 1, count)

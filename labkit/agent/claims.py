@@ -14,7 +14,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 import select
-import socket
 from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass
 from typing import Protocol
@@ -144,6 +143,6 @@ class HeldPort:
         self._sock.close()
 
 
-def _turn_away(client: socket.socket, address: tuple[str, int]) -> None:
+def _turn_away(client: sockets.Plain, address: tuple[str, int]) -> None:
     log.debug("resetting the connection of %s: no rule has caught it", address[0])
     sockets.reset(client)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import select
 import socket
 from collections.abc import Callable
 
@@ -22,8 +23,7 @@ log = logging.getLogger(__name__)
 
 #: How long each attempt may take.
 TIMEOUTS_S = (0.25, 0.5, 1.0, 2.0)
-_CONNECTED = (0, errno.EISCONN)
-_ON_ITS_WAY = (errno.EINPROGRESS, errno.EALREADY)
+_ON_ITS_WAY = (0, errno.EINPROGRESS)
 
 
 class Dial:
@@ -54,7 +54,7 @@ class Dial:
         book: journal.Journal,
         record: journal.Record,
         *,
-        on_connected: Callable[[socket.socket, int], None],
+        on_connected: Callable[[sockets.Plain, int], None],
         on_failed: Callable[[journal.Outcome, str], None],
     ) -> None:
         self._loop = loop
@@ -65,7 +65,7 @@ class Dial:
         self._on_failed = on_failed
         self._tried: tuple[proxying.Endpoint, ...] = ()
         self._endpoint: proxying.Endpoint | None = None
-        self._sock: socket.socket | None = None
+        self._sock: sockets.Plain | None = None
         self._timer: event_loop.Timer | None = None
 
     def start(self) -> None:
@@ -82,7 +82,7 @@ class Dial:
             except OSError as error:  # out of descriptors, most likely: no endpoint's fault
                 self._on_failed("out of descriptors", error.strerror or str(error))
                 return
-            if code in _CONNECTED or code in _ON_ITS_WAY:
+            if code in _ON_ITS_WAY:
                 self._await(sock)
                 return
             self._give_up_on(sock, os.strerror(code))
@@ -95,25 +95,20 @@ class Dial:
             self._loop.remove(sock.fileno())
             sock.close()
 
-    def _await(self, sock: socket.socket) -> None:
+    def _await(self, sock: sockets.Plain) -> None:
         self._sock = sock
         self._timer = self._loop.later(TIMEOUTS_S[len(self._tried)], self._on_timeout)
         self._loop.add(sock.fileno(), event_loop.EDGES, self._on_event)
 
     def _on_event(self, events: int) -> None:
-        """Ask connect() again how it went: the answer is right even if nothing has happened."""
-        assert self._sock is not None
-        assert self._endpoint is not None
-        code = self._sock.connect_ex((self._endpoint.ip, self._endpoint.port))
-        if code in _ON_ITS_WAY:
-            return
         sock = self._stop_waiting()
-        if code in _CONNECTED:
-            self._on_connected(sock, events)
-        else:
+        if events & select.EPOLLERR:
             self._loop.remove(sock.fileno())
-            self._give_up_on(sock, os.strerror(code))
+            error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            self._give_up_on(sock, os.strerror(error))
             self.start()
+        else:
+            self._on_connected(sock, events)
 
     def _on_timeout(self) -> None:
         sock = self._stop_waiting()
@@ -121,14 +116,14 @@ class Dial:
         self._give_up_on(sock, "no answer in time")
         self.start()
 
-    def _stop_waiting(self) -> socket.socket:
+    def _stop_waiting(self) -> sockets.Plain:
         assert self._sock is not None
         assert self._timer is not None
         self._timer.cancel()
         sock, self._sock = self._sock, None
         return sock
 
-    def _give_up_on(self, sock: socket.socket, why: str) -> None:
+    def _give_up_on(self, sock: sockets.Plain, why: str) -> None:
         assert self._endpoint is not None
         sock.close()
         self._book.counts.failed_dials += 1

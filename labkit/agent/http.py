@@ -141,7 +141,7 @@ class Server:
             log.warning("%s:%d: %s; trying again", *self._address, error.strerror)
         self._complained = True
 
-    def _take(self, client: socket.socket, address: tuple[str, int]) -> None:
+    def _take(self, client: sockets.Plain, address: tuple[str, int]) -> None:
         Conversation(self._loop, client, address[0], self._answer)
 
 
@@ -149,7 +149,7 @@ class Conversation:
     """One request and its answer."""
 
     def __init__(
-        self, loop: event_loop.Loop, client: socket.socket, address: str, answer: Answerer
+        self, loop: event_loop.Loop, client: sockets.Plain, address: str, answer: Answerer
     ) -> None:
         self._loop = loop
         self._client = client

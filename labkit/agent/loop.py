@@ -2,11 +2,9 @@
 
 The kernel's epoll says which sockets can be read or written without waiting. Each has a callback,
 which does what is possible *now* and returns; nobody blocks, so one thread serves thousands of
-connections. Three rules:
+connections. Two rules:
 
 * Only `post` may be called from another thread; its function then runs on the loop's.
-* A callback must bear being called for nothing: of two events that came together, the first may
-  have closed a socket whose number the second one still names.
 * Work that cannot help blocking (running iptables) goes `aside`, to a thread for it alone.
 """
 
@@ -22,7 +20,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +29,7 @@ Callback = Callable[[int], object]
 
 #: Wake me when it becomes readable, writable, or its other end has no more to say - each time that
 #: happens, not as long as it lasts: registered once, never changed.
-EDGES = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
+EDGES = select.EPOLLIN | select.EPOLLPRI | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
 
 
 class Timer:
@@ -53,6 +51,8 @@ class Loop:
         self._clock = clock
         self._epoll = select.epoll()
         self._callbacks: dict[int, Callback] = {}
+        #: Those added in this round: what the kernel said before is about a namesake, closed since.
+        self._fresh: set[int] = set()
         self._timers: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()
         self._soon: collections.deque[Callable[[], None]] = collections.deque()
@@ -65,6 +65,7 @@ class Loop:
     def add(self, fd: int, events: int, callback: Callback) -> None:
         """Call `callback` with what happened whenever one of `events` happens to `fd`."""
         self._callbacks[fd] = callback
+        self._fresh.add(fd)
         self._epoll.register(fd, events)
 
     def replace(self, fd: int, callback: Callback) -> None:
@@ -123,9 +124,15 @@ class Loop:
         """Serve until `stop`."""
         self._running = True
         while self._running:
-            for fd, events in self._epoll.poll(self._wait_s()):
-                if callback := self._callbacks.get(fd):
-                    self._call(callback, events)
+            happened = self._epoll.poll(self._wait_s())
+            self._fresh.clear()
+            for fd, events in happened:
+                if fd in self._fresh or not (callback := self._callbacks.get(fd)):
+                    continue
+                try:
+                    callback(events)
+                except Exception:  # one connection's trouble must not be everybody's
+                    log.exception("a callback failed")
             self._run_due()
             self._run_soon()
 
@@ -160,8 +167,8 @@ class Loop:
         for _ in range(len(self._posted)):
             self._call(self._posted.popleft())
 
-    def _call(self, callback: Callable[..., object], *args: Any) -> None:
+    def _call(self, callback: Callable[[], object]) -> None:
         try:
-            callback(*args)
-        except Exception:  # one connection's trouble must not be everybody's
+            callback()
+        except Exception:
             log.exception("a callback failed")

@@ -58,12 +58,12 @@ class TcpProxy:
     def endpoints_changed(self) -> None:
         """Nothing to do: connections stay with their pod until one of the two ends them."""
 
-    def _take(self, client: socket.socket, address: journal.Address) -> None:
+    def _take(self, client: sockets.Plain, address: journal.Address) -> None:
         Connection(
             self._loop, self._book, client, address, self.service_port, self._balancer
         ).start()
 
-    def _could_not_take(self, client: socket.socket, address: journal.Address) -> None:
+    def _could_not_take(self, client: sockets.Plain, address: journal.Address) -> None:
         record = self._book.begin(self.service_port, address)
         record.asked = sockets.original_destination(client)
         self._book.end(record, "out of descriptors")
@@ -78,7 +78,7 @@ class Connection:
         self,
         loop: event_loop.Loop,
         book: journal.Journal,
-        client: socket.socket,
+        client: sockets.Plain,
         address: journal.Address,
         service_port: proxying.ServicePort,
         rotation: balancer.Balancer,
@@ -108,7 +108,7 @@ class Connection:
             self._dial.abandon()
             self._refuse(outcome, "")
 
-    def _carry(self, backend: socket.socket, events: int) -> None:
+    def _carry(self, backend: sockets.Plain, events: int) -> None:
         self._dial = None
         self._book.connect(self._record, backend.getsockname())
         self._relay = relay.Relay(self._loop, self._client, backend, self._end)

@@ -107,3 +107,26 @@ def test_an_event_for_a_descriptor_that_was_just_forgotten_is_passed_over(
     for read_end, write_end in pipes:
         os.close(read_end)
         os.close(write_end)
+
+
+def test_what_happened_to_a_descriptor_is_not_told_to_its_namesake(loop: event_loop.Loop) -> None:
+    """The kernel gives a number that is free to the next who opens something."""
+    heard: list[str] = []
+    (first, first_end), (second, second_end) = os.pipe(), os.pipe()
+
+    def close_the_other(own: int, other: int, _events: int) -> None:
+        heard.append("old")
+        loop.remove(other)
+        os.dup2(unused, other)  # nothing has ever happened to this one
+        loop.add(other, select.EPOLLIN, lambda _: heard.append("new"))
+        loop.remove(own)
+        loop.later(0.01, loop.stop)
+
+    unused, unused_end = os.pipe()
+    for own, other, end in ((first, second, first_end), (second, first, second_end)):
+        loop.add(own, select.EPOLLIN, functools.partial(close_the_other, own, other))
+        os.write(end, b"x")
+    loop.run()
+    assert heard == ["old"]
+    for fd in (first, first_end, second, second_end, unused, unused_end):
+        os.close(fd)

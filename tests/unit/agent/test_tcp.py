@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from labkit.agent import relay, sockets
+from labkit.agent import sockets, stream
 from labkit.model.proxying import Endpoint
 from tests.unit.agent import fakes
 from tests.unit.agent.conftest import Bench
@@ -62,7 +62,7 @@ def reset(connection: socket.socket) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-@pytest.mark.parametrize("size", [1, relay.READ_SIZE - 1, relay.READ_SIZE, 300_000, 5_000_000])
+@pytest.mark.parametrize("size", [1, stream.READ_SIZE - 1, stream.READ_SIZE, 300_000, 5_000_000])
 def test_bytes_arrive_as_they_were_sent(bench: Bench, size: int) -> None:
     said = random.Random(size).randbytes(size)
     with fakes.tcp_pod(echo) as port:
@@ -73,6 +73,21 @@ def test_S_3_the_end_of_the_question_is_not_the_end_of_the_answer(bench: Bench) 
     """kube-proxy closed both connections at the first FIN: the answer was empty (US-53)."""
     with fakes.tcp_pod(fakes.echo_all) as port:
         assert exchange(bench.tcp(pod(port)), b"question") == b"question"
+
+
+def test_what_follows_an_urgent_byte_is_not_left_behind(bench: Bench) -> None:
+    """The kernel ends a read before such a byte, though there is more."""
+    with (
+        fakes.tcp_pod(echo) as port,
+        socket.create_connection(bench.tcp(pod(port)), timeout=5) as client,
+    ):
+        client.sendall(b"before")
+        client.send(b"!", socket.MSG_OOB)
+        client.sendall(b"after")
+        heard = b""
+        while len(heard) < len(b"beforeafter"):
+            heard += client.recv(100)
+    assert heard == b"beforeafter"
 
 
 def test_a_pod_that_speaks_first_is_heard(bench: Bench) -> None:
@@ -151,7 +166,7 @@ def silent_pod() -> Iterator[Endpoint]:
         listener.listen(0)
         for _ in range(3):
             filler, _ = sockets.begin_connect(*listener.getsockname())
-            kept_open.enter_context(filler)
+            kept_open.enter_context(contextlib.closing(filler))
         yield pod(listener.getsockname()[1])
 
 

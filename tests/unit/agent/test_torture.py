@@ -23,7 +23,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies
 
-from labkit.agent import relay, sockets
+from labkit.agent import sockets, stream
 from labkit.model.proxying import Endpoint
 from tests.unit.agent import fakes
 from tests.unit.agent.conftest import Bench
@@ -65,7 +65,7 @@ class Heard:
 
 SIZES = strategies.one_of(
     strategies.integers(0, 3),
-    strategies.sampled_from((relay.READ_SIZE - 1, relay.READ_SIZE, relay.READ_SIZE + 1)),
+    strategies.sampled_from((stream.READ_SIZE - 1, stream.READ_SIZE, stream.READ_SIZE + 1)),
     strategies.integers(0, BULK),
 )
 PARTS = strategies.builds(

@@ -12,6 +12,7 @@
     layers/     chains, rules, conntrack, sockets, connections of a node, one layer at a time
     predict/    where a request would go, from the rules alone
     probe/      real requests, and the counters that they moved
+    hold/       one connection that stays open, asked again and again
     trace/      one real request, followed over all machines and through the proxy
     events/     what happens everywhere, in one stream, as it happens
     capture/    packets of several nodes in one file

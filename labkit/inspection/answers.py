@@ -39,6 +39,11 @@ def parse_answer(command: commands.Command) -> Answer:
         said = command.stderr.strip().splitlines()
         return Answer(error=said[-1] if said else f"curl ended with status {command.exit_status}")
     body, _, measured = command.stdout.rpartition("\n")
+    return read_answer(body, measured)
+
+
+def read_answer(body: str, measured: str) -> Answer:
+    """`measured` is how many seconds it took, and the address that it was sent from."""
     seconds, own_address = measured.split(" ")
     told = _parse_echo(body)
     return Answer(

@@ -64,6 +64,12 @@ class Streaming(Connection, Streams, Protocol):
     """A connection that can do both."""
 
 
+class Connections(Protocol):
+    """One of them by name."""
+
+    def connection(self, name: str) -> Streams: ...
+
+
 class Machines(Protocol):
     """What inspection asks of the lab's pool of connections: work on many nodes at once."""
 

@@ -7,6 +7,7 @@ import json
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from labkit.inspection.capture.pcap import Packet
     from labkit.inspection.events.following import Events
     from labkit.inspection.explain.rule import RuleExplanation
+    from labkit.inspection.hold.holding import Held
     from labkit.inspection.layers.report import LayerInspection
     from labkit.inspection.predict import asking
     from labkit.inspection.predict.report import Prediction
@@ -353,6 +355,18 @@ class Lab:
 
         wanted = asking.Request(request) if isinstance(request, str) else request
         return tracing.trace(self.pool, self.api.client, self.spec, wanted, why=why)
+
+    def hold(self, request: asking.Request | str) -> AbstractContextManager[Held]:
+        """A connection to a Service that stays open in `with`, to ask over it again and again.
+
+        >>> with lab.hold("app1") as held:  # doctest: +SKIP
+        ...     held.ask().pod == held.ask().pod
+        """
+        from labkit.inspection.hold import holding
+        from labkit.inspection.predict import asking
+
+        wanted = asking.Request(request) if isinstance(request, str) else request
+        return holding.hold(self.pool, self.api.client, self.spec, wanted)
 
     def capture(
         self,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from labkit import errors
-from labkit.inspection import service
+from labkit.inspection import answers, service
 from labkit.inspection.probe import report
 from labkit.model import words
 
@@ -88,11 +88,20 @@ def nodes_with_rules(seen: Any) -> str:
     return str(sum(any(port.rules for port in node.ports) for node in _inspection(seen).nodes))
 
 
+def connection(seen: Any) -> str:
+    """`goes on` or `ends`: a held connection, by the last that was asked over it."""
+    if not isinstance(seen, answers.Answer):
+        raise errors.UsageError(
+            "this question is graded by an answer", hint="such as held.ask() after lab.hold(...)"
+        )
+    return "ends" if seen.error else "goes on"
+
+
 TRUTHS: Mapping[str, Callable[[Any], str]] = {
     read.__name__: read
     for read in (
         chain, chain_node, pods, pod_node, client_seen, answered, balance, failure, endpoints,
-        proxy_ports, nodes_with_rules,
+        proxy_ports, nodes_with_rules, connection,
     )
 }  # fmt: skip
 

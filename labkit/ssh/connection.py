@@ -23,7 +23,7 @@ from labkit.ssh.endpoint import Endpoint
 if TYPE_CHECKING:
     import paramiko
 
-    from labkit.ssh import stream
+    from labkit.ssh import stream as streams
 
 #: Half of what sshd allows on a connection (MaxSessions 10): it counts a session that has ended
 #: until its main loop comes round, when the next may already have asked to begin.
@@ -99,18 +99,18 @@ class Connection:
         )
 
     @contextlib.contextmanager
-    def stream(self, argv: Sequence[str]) -> Iterator[stream.Stream]:
+    def stream(self, argv: Sequence[str]) -> Iterator[streams.Stream]:
         """Run `argv` as root and read it line by line. It must end when its stdin ends.
 
         Raises ConnectionFailed, TimedOut for one that does not end then, and CommandFailed for one
         that ended with another status than 0.
         """
-        from labkit.ssh import session, stream
+        from labkit.ssh import session
 
         begun = time.monotonic()
         with self._sessions:
             try:
-                opened = stream.Stream(self._connected(), self._as_root(argv))
+                opened = self._open_stream(argv)
                 try:
                     yield opened
                 finally:
@@ -148,6 +148,11 @@ class Connection:
         transport, self._transport = self._transport, None
         if transport is not None:
             transport.close()
+
+    def _open_stream(self, argv: Sequence[str]) -> streams.Stream:
+        from labkit.ssh import stream
+
+        return stream.Remote(self._connected(), self._as_root(argv))
 
     def _exchange(
         self, argv: Sequence[str], stdin: str | bytes, timeout_s: float

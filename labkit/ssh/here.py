@@ -9,11 +9,15 @@ import socket
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from labkit import errors
 from labkit.model import commands
 from labkit.ssh.connection import Connection
 from labkit.ssh.endpoint import Endpoint
+
+if TYPE_CHECKING:
+    from labkit.ssh import stream as streams
 
 
 class Here(Connection):
@@ -41,6 +45,11 @@ class Here(Connection):
             done.stdout.decode(errors="replace"),
             done.stderr.decode(errors="replace"),
         )
+
+    def _open_stream(self, argv: Sequence[str]) -> streams.Stream:
+        from labkit.ssh import stream
+
+        return stream.Here(argv)
 
 
 def _dial(host: str, port: int) -> socket.socket:

@@ -141,7 +141,7 @@ class TestStream:
     def test_what_does_not_end_is_told(
         self, ssh: connection.Connection, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(streams, "_PATIENCE_S", 0.1)
+        monkeypatch.setattr(streams, "PATIENCE_S", 0.1)
         with (
             pytest.raises(errors.TimedOut, match="does not end"),
             ssh.stream(["sh", "-c", "echo $$; exec <&- ; while :; do read x; done"]) as stream,

@@ -27,12 +27,8 @@ def opened(opened: lab.Lab) -> lab.Lab:
 
 def find(happening: following.Events, wanted: Callable[[event.Event], bool]) -> event.Event:
     """The next event that is so. What comes before it is passed over."""
-    seen = []
-    while one := happening.read(AWAITED_S):
-        if wanted(one):
-            return one
-        seen.append(one)
-    raise AssertionError(f"no such event in {AWAITED_S:g} s, but {seen}")
+    *_, last = happening.until(wanted)
+    return last
 
 
 def listeners(opened: lab.Lab) -> list[str]:

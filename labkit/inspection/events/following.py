@@ -6,7 +6,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from labkit import errors
 from labkit.inspection.events import event, sources
@@ -50,6 +50,17 @@ class Events:
 
     def __iter__(self) -> Iterator[event.Event]:
         return iter(self.read, None)
+
+    def until(
+        self, wanted: Callable[[event.Event], bool], *, timeout_s: float = 30.0
+    ) -> tuple[event.Event, ...]:
+        """All events up to the first that is `wanted`. Raises TimedOut."""
+        end, seen = time.monotonic() + timeout_s, list[event.Event]()
+        while one := self.read(max(0.0, end - time.monotonic())):
+            seen.append(one)
+            if wanted(one):
+                return tuple(seen)
+        raise errors.TimedOut(f"{len(seen)} events in {timeout_s:g} s, and none that was awaited")
 
     def close(self) -> None:
         """End what listens everywhere, and whoever waits for an event."""

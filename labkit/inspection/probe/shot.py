@@ -52,7 +52,7 @@ class Shot:
     @property
     def line(self) -> str:
         """One request, as one would type it on the learner's own machine."""
-        return commands.Command(self._within(self._typed), node=self.machine).line
+        return commands.Command(self.within(self._typed), node=self.machine).line
 
     @property
     def argv(self) -> tuple[str, ...]:
@@ -62,7 +62,7 @@ class Shot:
         else:
             one = (*self._typed, "--write-out", ways.MEASURED + r"\n")
         loop = f'for _ in $(seq {self.count}); do echo "{MARK}"; "$@" 2>&1; echo "$?"; done'
-        return self._within(("sh", "-c", loop, "sh", *one))
+        return self.within(("sh", "-c", loop, "sh", *one))
 
     @property
     def longest_s(self) -> float:
@@ -83,7 +83,8 @@ class Shot:
         own = ("--local-port", str(self.source_port)) if self.source_port else ()
         return ("curl", "-sS", "--noproxy", "*", "--max-time", str(ways.TIMEOUT_S), *own, url)
 
-    def _within(self, argv: Sequence[str]) -> tuple[str, ...]:
+    def within(self, argv: Sequence[str]) -> tuple[str, ...]:
+        """The command as it is run in the sender's network, which may be a pod's."""
         return ("ip", "netns", "exec", self.pod.replace("/", "_"), *argv) if self.pod else (*argv,)
 
 

@@ -41,3 +41,33 @@ def test_a_command_that_does_not_end_is_given_up() -> None:
         pytest.raises(errors.TimedOut, match=r"did not end within 0\.05 s"),
     ):
         connections.connection("client").run(["sleep", "60"], timeout_s=0.05)
+
+
+def test_a_program_that_goes_on_here() -> None:
+    text = "import sys; print('one', flush=True); print(sys.stdin.readline().upper(), end='')"
+    log = commands.CommandLog()
+    with (
+        make(log) as connections,
+        connections.connection("client").stream([sys.executable, "-c", text]) as stream,
+    ):
+        lines = stream.lines()
+        assert next(lines) == "one"
+        stream.say("two")
+        assert list(lines) == ["TWO"]
+    assert [each.node for each in log] == ["client"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "kind", "words"),
+    [
+        (["sh", "-c", "echo gone >&2; exit 3"], errors.CommandFailed, "status 3: gone"),
+        (["/nowhere/curl"], errors.ConnectionFailed, "the connection broke"),
+    ],
+)
+def test_a_program_that_ends_badly_here(
+    argv: list[str], kind: type[errors.LabkitError], words: str
+) -> None:
+    with make(commands.CommandLog()) as connections:
+        stream = connections.connection("client").stream(argv)
+        with pytest.raises(kind, match=words), stream as opened:
+            list(opened.lines())

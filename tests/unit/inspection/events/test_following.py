@@ -54,6 +54,14 @@ def test_only_the_kinds_that_are_wanted() -> None:
         assert one.name == "r"
 
 
+def test_until_the_one_that_is_awaited_or_not_at_all() -> None:
+    said = [made("pod", "a"), made("rule", "b"), made("pod", "c")]
+    with following.Events([Source(*said)]) as happening:
+        assert happening.until(lambda one: one.kind == "rule") == tuple(said[:2])
+        with pytest.raises(errors.TimedOut, match=r"1 events in 0\.05 s"):
+            happening.until(lambda one: one.kind == "rule", timeout_s=0.05)
+
+
 def test_who_is_not_heard_is_named_and_nothing_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(following, "READY_S", 0.01)
     deaf = Source(heard=False)

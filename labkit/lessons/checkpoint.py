@@ -155,5 +155,10 @@ def _is_failed(pod: Object) -> bool:
     return bool((pod.get("status") or {}).get("phase") in ("Failed", "Succeeded"))
 
 
+def path(obj: Object) -> str:
+    """As lessons name an object: `pod/app1-1`."""
+    return f"{obj['kind'].lower()}/{obj['metadata']['name']}"
+
+
 def pods_of(objects: Iterable[Object]) -> list[str]:
     return [obj["metadata"]["name"] for obj in objects if obj["kind"] == "Pod"]

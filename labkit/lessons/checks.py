@@ -120,12 +120,15 @@ def _endpoints(lab: Lab, one: grammar.EndpointsCheck) -> str:
 def _probe_line(one: grammar.RequestCheck) -> str:
     sender = ("--from", one.sender) if one.sender else ()
     node = ("--node", one.node) if one.node else ()
-    words = ("labkit", "probe", one.service, *sender, "--via", one.via, *node)
+    port = ("--port", one.port) if one.port else ()
+    words = ("labkit", "probe", one.service, *sender, "--via", one.via, *port, *node)
     return shlex.join((*words, "--count", str(one.count)))
 
 
 def _request(lab: Lab, one: grammar.RequestCheck) -> str:
-    request = asking.Request(one.service, sender=one.sender, via=one.via, node=one.node)
+    request = asking.Request(
+        one.service, sender=one.sender, via=one.via, port=one.port, node=one.node
+    )
     probe = lab.probe(request, count=one.count)
     answered = sum(each.requests for each in probe.answered)
     pods = len({each.pod for each in probe.answered})

@@ -87,6 +87,7 @@ class RequestCheck(_Check, frozen=True, tag="request", kw_only=True):
     service: Words
     sender: str = ""
     via: str = "cluster-ip"
+    port: str = ""
     node: str = ""
     count: Annotated[int, msgspec.Meta(ge=1, le=50)] = 1
     answered: bool = True

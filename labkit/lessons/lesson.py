@@ -150,9 +150,9 @@ class Lesson(shown.Shown):
                 did.append(f"deleted {path}")
         objects = checkpoint.wanted("nothing", solution.objects, self.name)
         did += [repr(one) for obj in objects for one in self.lab.apply(obj)]
-        settle(
-            self.lab, (*objects, *checkpoint.wanted(self.file.checkpoint, self.file.objects, ""))
-        )
+        there = checkpoint.wanted(self.file.checkpoint, self.file.objects, "")
+        kept = [obj for obj in there if checkpoint.path(obj) not in solution.delete]
+        settle(self.lab, (*objects, *kept))
         for target, *argv in solution.run:
             said = self.lab.exec(target, argv)
             did.append(said.line)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 from importlib import resources
 from pathlib import Path
 
 import pytest
 
-from labkit.deploy import plan
+from labkit.agent import flags
+from labkit.deploy import plan, services
 
 SYSTEMCTL = """\
 #!/bin/sh
@@ -109,3 +112,32 @@ def test_what_is_removed_is_forgotten_too(systemd: Systemd) -> None:
 
 def test_a_process_tells_the_revision_that_it_was_started_with(systemd: Systemd) -> None:
     assert systemd.run("revision $$", LABKIT_REVISION="0a1b") == "0a1b"
+
+
+UNIT = services.Unit(
+    "kube-proxy",
+    (*services.PYTHON, "/var/lib/labkit/bin/kube-proxy.pyz", '--a=say "hi"', "--b=50%", "--c=$d"),
+    {},
+)
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="apt-get install systemd")
+def test_systemd_finds_no_fault_in_a_service(tmp_path: Path) -> None:
+    service = tmp_path / "labkit-kube-proxy.service"
+    service.write_text(plan.render_service(UNIT))
+    argv = ["systemd-analyze", "verify", "--man=no", str(service)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_who_stops_kube_proxy_waits_longer_than_it_may_drain() -> None:
+    """SIGTERM, to the program alone, begins the drain; systemd sends SIGKILL when this is over."""
+    text = plan.render_service(UNIT)
+    found = re.search(r"^TimeoutStopSec=(\d+)$", text, re.MULTILINE)
+    assert found
+    assert int(found[1]) > flags.LONGEST_DRAIN_S
+    assert "KillMode=process\n" in text
+    assert not re.search("^(KillSignal|ExecStop|SendSIGKILL)=", text, re.MULTILINE)
+    node = resources.files("labkit.deploy").joinpath("node.sh").read_text()
+    waits = re.findall(r"(?:flock -w|timeout) (\d+) (?:.*lock. true \|\| {|tail)", node)
+    assert waits == [found[1], found[1]], "where there is no systemd, the same"

@@ -27,6 +27,7 @@ from labkit.agent import (
     loop,
     ports,
     proxier,
+    server,
     sockets,
     state,
     tally,
@@ -74,8 +75,8 @@ class Agent:
         )
         self._rule_watch = generation.Watch(self._loop, self._proxier.look_for_flush)
         self._servers = (
-            http.Server(self._loop, self._door, options.healthz_address, self._answer_health),
-            http.Server(self._loop, self._door, options.metrics_address, self._answer_metrics),
+            server.Server(self._loop, self._door, options.healthz_address, self._answer_health),
+            server.Server(self._loop, self._door, options.metrics_address, self._answer_metrics),
         )
         config = client_config.read_kubeconfig(options.kubeconfig)
         self._api_host = urllib.parse.urlsplit(config.server).netloc
@@ -99,8 +100,8 @@ class Agent:
             log.info("resetting what is still open: %d", left)
         self._book.cut_all("stopping")
         self._proxier.close()
-        for server in self._servers:
-            server.close()
+        for each in self._servers:
+            each.close()
         self._door.close()
         log.info("stopped")
 

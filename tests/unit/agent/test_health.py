@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from labkit.agent import acceptor, health, http, tally
+from labkit.agent import acceptor, health, http, server, tally
 from tests.unit.agent import fakes
 
 HEALTHZ = http.Request("/healthz")
@@ -53,8 +53,8 @@ class Web:
         self.running = running
         self.readers: list[http.Push] = []
         self.door = acceptor.Acceptor()
-        self.server: http.Server = running.do(
-            lambda: http.Server(running.loop, self.door, ("127.0.0.1", port), self.answer)
+        self.server: server.Server = running.do(
+            lambda: server.Server(running.loop, self.door, ("127.0.0.1", port), self.answer)
         )
 
     def answer(self, request: http.Request) -> http.Answer | http.Stream:
@@ -107,14 +107,14 @@ def test_only_get_is_understood(web: Web) -> None:
 
 def test_who_talks_on_and_on_is_not_listened_to(web: Web) -> None:
     with contextlib.suppress(ConnectionResetError, BrokenPipeError):
-        assert web.say(bytes(http.MAX_REQUEST), bytes(http.MAX_REQUEST)) == b""
+        assert web.say(bytes(server.MAX_REQUEST), bytes(server.MAX_REQUEST)) == b""
     assert web.say(b"GET / HTTP/1.1\r\n\r\n")
 
 
 def test_who_says_nothing_is_not_waited_for(
     web: Web, running: fakes.RunningLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(server, "PATIENCE_S", 0.01)
     assert web.say() == b""
 
 
@@ -136,7 +136,7 @@ def test_a_stream_is_a_chunk_for_each_line_until_the_reader_goes(
 def test_who_does_not_read_a_stream_is_no_longer_told(
     web: Web, running: fakes.RunningLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "MAX_BEHIND", 100_000)
+    monkeypatch.setattr(server, "MAX_BEHIND", 100_000)
     with socket.create_connection(("127.0.0.1", web.server.port), timeout=5) as client:
         client.sendall(b"GET /stream HTTP/1.1\r\n\r\n")
         running.until(lambda: bool(web.readers))
@@ -151,7 +151,7 @@ def test_who_does_not_read_a_stream_is_no_longer_told(
 def test_OB_4_a_port_that_is_taken_is_waited_for(
     running: fakes.RunningLoop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(http, "REBIND_S", 0.01)
+    monkeypatch.setattr(server, "REBIND_S", 0.01)
     with socket.create_server(("127.0.0.1", 0)) as other:
         waiting = Web(running, other.getsockname()[1])
         assert waiting.server.port == 0

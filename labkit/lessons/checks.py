@@ -24,6 +24,9 @@ from labkit.model import resources
 if TYPE_CHECKING:
     from labkit.lab import Lab
 
+#: So many lines of a program are told.
+_TOLD = 3
+
 
 def check(lab: Lab, one: grammar.Check, *, wait: bool = True) -> Checked:
     """Look once, or (with `wait`) until `within` seconds have passed."""
@@ -65,8 +68,7 @@ def _look(lab: Lab, one: grammar.Check) -> str:
             return _request(lab, one)
         case grammar.NodeCheck():
             said = lab.exec(one.on, one.run)
-            matches = bool(re.search(one.prints, said.stdout, re.MULTILINE))
-            return "" if matches == one.wanted else _first_lines(said.stdout or said.stderr)
+            return judge_lines((said.stdout or said.stderr).strip().splitlines(), one)
         case grammar.FaultCheck():
             return faults.why_unsolved(lab)
 
@@ -106,6 +108,20 @@ def plan_difference(obj: Mapping[str, Any], holds: Mapping[str, Any]) -> str:
         if (found := _dig(obj, path.split("."))) != value
     ]
     return "; ".join(wrong)
+
+
+def judge_lines(lines: Sequence[str], one: grammar.NodeCheck) -> str:
+    """What is wrong with what a program printed: nothing, lines too many, or one that is missing.
+
+    Few lines are told; of many only that none is the one.
+    """
+    matching = [line for line in lines if re.search(one.prints, line)]
+    if bool(matching) == one.wanted:
+        return ""
+    told = matching or lines
+    if len(told) > _TOLD and one.wanted:
+        return f"{len(lines)} lines, and none that says so"
+    return " / ".join(told[:_TOLD]) or "nothing was printed"
 
 
 def _endpoints(lab: Lab, one: grammar.EndpointsCheck) -> str:
@@ -183,8 +199,3 @@ def _dig(value: Any, keys: Sequence[str]) -> Any:
         else:
             return None
     return value
-
-
-def _first_lines(text: str) -> str:
-    lines = text.strip().splitlines()
-    return " / ".join(lines[:3]) + (" / ..." if len(lines) > 3 else "") or "nothing was printed"

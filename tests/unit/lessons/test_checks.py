@@ -88,7 +88,14 @@ def test_a_lab_that_does_not_answer(one: grammar.Check, expected: str, where: st
 
 @pytest.mark.parametrize(
     ("printed", "wanted", "found"),
-    [("x", True, ""), ("y", True, "y"), ("x", False, "x"), ("1\n2\n3\n4", True, "1 / 2 / 3 / ...")],
+    [
+        ("x", True, ""),
+        ("y", True, "y"),
+        ("", True, "nothing was printed"),
+        ("1\n2\n3\n4", True, "4 lines, and none that says so"),
+        ("y", False, ""),
+        ("1\n2\n3\n4\nx here", False, "x here"),
+    ],
 )
 def test_what_a_program_prints(printed: str, wanted: bool, found: str) -> None:
     one = grammar.NodeCheck(

@@ -23,6 +23,7 @@ hypothesis.settings.load_profile("labkit")
 @contextlib.contextmanager
 def _home(patch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="lk"))
+    patch.delenv("LABKIT_NAME", raising=False)
     for name in ("STATE_HOME", "RUNTIME_DIR"):
         (folder / name).mkdir(mode=0o700)
         patch.setenv(f"XDG_{name}", str(folder / name))

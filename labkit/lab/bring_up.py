@@ -22,6 +22,7 @@ from labkit.deploy import health, install, pki, services
 from labkit.inspection import collect, probing, proof, service
 from labkit.lab import api
 from labkit.model import events, example, resources, spec
+from labkit.providers import base
 from labkit.ssh import config as ssh_config
 from labkit.ssh import keys
 
@@ -49,6 +50,7 @@ def bring_up(lab: Lab, *, example: bool, observer: events.Observer, timeout_s: f
     with progress.step("make the machines"):
         _ensure_keys(lab, config)
         did += [f"started {name}" for name in lab.provider.ensure(progress)]
+        did += _give_back(lab)
         _write_ssh_files(lab)
     deadline = _Deadline(timeout_s)  # a provider has time limits of its own for what boots
     if lab.spec.control_plane.is_external:
@@ -69,6 +71,17 @@ def bring_up(lab: Lab, *, example: bool, observer: events.Observer, timeout_s: f
     if not example:
         return Result(tuple(did))
     return _show_example(lab, progress, deadline, did, mark)
+
+
+def _give_back(lab: Lab) -> list[str]:
+    """Leave hosts that the lab file does not name any more."""
+    if not isinstance(lab.provider, base.Borrowed):
+        return []
+    former = lab.provider.former()
+    if former:
+        install.uninstall(lab.pool, former)
+        lab.provider.give_back(former)
+    return [f"gave back {name}" for name in former]
 
 
 def start_node(lab: Lab, name: str, *, observer: events.Observer, timeout_s: float) -> None:

@@ -79,6 +79,14 @@ class Borrowed:
         """The machines that answer and that this lab has: what is on them is to be taken away."""
         raise NotImplementedError
 
+    def former(self) -> tuple[str, ...]:
+        """Those of them that the lab file does not name any more."""
+        raise NotImplementedError
+
+    def give_back(self, names: Sequence[str]) -> None:
+        """Leave machines, from which what was put there has been taken, as they were found."""
+        raise NotImplementedError
+
     def _no_power(self, verb: str, names: Sequence[str]) -> errors.NotSupported:
         return errors.NotSupported(
             f"the provider {self.name} cannot {verb} {', '.join(names)}: hosts are switched on and "

@@ -5,7 +5,8 @@ Commands run where the learner's machine is in that network, so the whole way is
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -66,12 +67,15 @@ def lent(hosts: contract.Lab) -> tuple[spec.HostSpec, ...]:
     )
 
 
-def write_lab_file(hosts: contract.Lab, folder: Path, name: str) -> None:
+def write_lab_file(
+    hosts: contract.Lab, folder: Path, name: str, *, of: Sequence[str] = NAMES, user: str = "root"
+) -> None:
     lines = [f'name = "{name}"', 'provider = "ssh"']
     for host in lent(hosts):
-        lines += ["[[hosts]]", f'address = "{host.address}"', f'name = "{host.name}"']
-        lines += [f'key = "{host.key}"', f'host_key = "{host.host_key}"']
-    folder.mkdir()
+        if host.name in of:
+            lines += ["[[hosts]]", f'address = "{host.address}"', f'name = "{host.name}"']
+            lines += [f'key = "{host.key}"', f'host_key = "{host.host_key}"', f'user = "{user}"']
+    folder.mkdir(exist_ok=True)
     (folder / "labkit.toml").write_text("\n".join(lines))
 
 
@@ -109,6 +113,90 @@ def test_a_lab_on_hosts_answers_and_leaves_them_as_it_found_them(
         changed = set(look(hosts, name)).symmetric_difference(before[name])
         assert not changed, (name, sorted(changed))
     assert labkit(hosts, tmp_path / "one", "down", "--purge", "--yes").status == 0
+
+
+def test_a_host_that_the_lab_file_forgets_is_given_back(
+    hosts: contract.Lab, tmp_path: Path
+) -> None:
+    write_lab_file(hosts, tmp_path / "one", "one")
+    before = look(hosts, "node2")
+    assert labkit(hosts, tmp_path / "one", "up", "--no-example").status == 0
+    assert look(hosts, "node2") != before
+    write_lab_file(hosts, tmp_path / "one", "one", of=("control", "node1"))
+    up = labkit(hosts, tmp_path / "one", "up", "--no-example")
+    assert up.status == 0, up
+    assert "gave back 192.168.56.12:22" in up.stdout
+    assert look(hosts, "node2") == before
+    nodes = labkit(hosts, tmp_path / "one", "get", "nodes", "-o", "name")
+    assert nodes.stdout.split() == ["node/control", "node/node1"]
+    write_lab_file(hosts, tmp_path / "one", "one", of=("control", "node2"))
+    down = labkit(hosts, tmp_path / "one", "down")
+    assert down.status == 0, down
+    for name in NAMES:
+        assert "/var/lib/labkit.mark" not in " ".join(look(hosts, name))
+
+
+def test_a_host_that_is_dead_keeps_its_mark_until_it_answers(
+    hosts: contract.Lab, tmp_path: Path
+) -> None:
+    write_lab_file(hosts, tmp_path / "one", "one")
+    before = {name: look(hosts, name) for name in NAMES}
+    assert labkit(hosts, tmp_path / "one", "up", "--no-example").status == 0
+    hosts.provider.stop(["node2"])
+    down = labkit(hosts, tmp_path / "one", "down")
+    down.refused(1, "LK-CONNECTION", "node2", "192.168.56.12 port 22")
+    for name in ("control", "node1"):
+        assert look(hosts, name) == before[name]
+    hosts.provider.start(["node2"], contract.progress())
+    assert "/var/lib/labkit.mark" in " ".join(look(hosts, "node2"))
+    again = labkit(hosts, tmp_path / "one", "down")
+    assert again.status == 0, again
+    assert "/var/lib/labkit.mark" not in " ".join(look(hosts, "node2"))
+
+
+#: An account without a password, with the lab's key, and everything by sudo. A namespace machine
+#: has no accounts of its own, and none of what sudo reads.
+ACCOUNT = """
+echo 'admin:x:1000:1000::/var/admin:/bin/sh' >>/etc/passwd
+echo 'admin:x:1000:' >>/etc/group
+echo 'admin:NP:20000:0:99999:7:::' >>/etc/shadow
+mkdir -p /var/admin/.ssh /etc/pam.d
+cp /root/.ssh/authorized_keys /var/admin/.ssh/
+chown -R 1000:1000 /var/admin
+for kind in auth account session; do echo "$kind required pam_permit.so"; done >/etc/pam.d/sudo
+"""
+#: Where root's programs are, as Debian's own /etc/sudoers says.
+ALLOWED = """
+umask 227
+rm -f /etc/sudoers
+echo 'Defaults secure_path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+admin ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers
+"""
+FORBIDDEN = "umask 227; rm /etc/sudoers; echo 'root ALL=(ALL) ALL' >/etc/sudoers"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="in a user namespace, nobody owns sudo")
+def test_an_ordinary_user_with_sudo_will_do_and_one_without_is_refused(
+    hosts: contract.Lab, tmp_path: Path
+) -> None:
+    write_lab_file(hosts, tmp_path / "one", "one", user="admin")
+    for name in NAMES:
+        contract.said(hosts, name, "sh", "-euc", ACCOUNT + ALLOWED)
+    contract.said(hosts, "node2", "sh", "-c", FORBIDDEN)
+    refused = labkit(hosts, tmp_path / "one", "up")
+    refused.refused(5, "LK-NOT-SUPPORTED", "node2: admin may not become root: sudo:")
+    contract.said(hosts, "node2", "sh", "-c", ALLOWED)
+    before = {name: look(hosts, name) for name in NAMES}
+    up = labkit(hosts, tmp_path / "one", "up")
+    assert up.status == 0, up
+    assert "5 of 5 requests" in up.stdout
+    traced = labkit(hosts, tmp_path / "one", "trace", "app1")
+    assert traced.status == 0, traced
+    assert labkit(hosts, tmp_path / "one", "down").status == 0
+    for name in NAMES:
+        changed = set(look(hosts, name)).symmetric_difference(before[name])
+        # That somebody came, the system notes for itself.
+        assert all("lastlog" in one or "sudo_as_admin" in one for one in changed), changed
 
 
 def test_what_is_wrong_is_said_of_all_hosts_before_anything_is_changed(

@@ -1,11 +1,15 @@
-"""The provider protocol over hosts that are there already."""
+"""The provider protocol over hosts that are there already.
+
+The lab file may forget a host that still bears the lab's mark. Such a *former* host is called by
+its address and port, as its name may be another's by now, until it has been given back.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from labkit import errors, paths
@@ -43,7 +47,8 @@ class SshProvider(base.NoSnapshots, base.Borrowed):
                 checks.plan_findings(self._lab, found, mark=known.mark, now=time.time())
             )
             # Remembered before it is done: after a crash in between, `down` looks at all of them.
-            record.write(self._record, dataclasses.replace(known, hosts=tuple(names)))
+            remembered = (*self._hosts.values(), *self._former(known).values())
+            record.write(self._record, dataclasses.replace(known, hosts=remembered))
             new = tuple(name for name in names if not found[name].mark)
             hosts.map(new, lambda host: self._claim(host, known.mark))
         return new
@@ -52,34 +57,41 @@ class SshProvider(base.NoSnapshots, base.Borrowed):
         raise self._no_power("start", names)
 
     def machines(self) -> tuple[base.Machine, ...]:
-        held = record.read(self._record).hosts
+        held = self._held(record.read(self._record))
         return tuple(self._machine(node, held) for node in self._lab.machines)
 
     def held(self) -> tuple[str, ...]:
-        """The hosts that answer and bear this lab's mark."""
+        known = record.read(self._record)
+        return self._marked(known, self._held(known))
+
+    def former(self) -> tuple[str, ...]:
+        known = record.read(self._record)
+        return self._marked(known, self._former(known))
+
+    def give_back(self, names: Sequence[str]) -> None:
+        """Make these hosts what they were; raises for those not reached."""
         known = record.read(self._record)
         with pool.Pool(self.endpoint) as hosts:
-            marks = hosts.map(self._remembered(known), _mark_if_reached)
-        return tuple(name for name, mark in marks.items() if mark == known.mark)
+            text = _text("leave.sh")
+            hosts.map(names, lambda host: host.script(text, args=[known.mark]))
+        left = [host for name, host in self._held(known).items() if name not in names]
+        if known.hosts:
+            record.write(self._record, dataclasses.replace(known, hosts=tuple(left)))
 
     def stop(self, names: Sequence[str] = ()) -> None:
         """Give all hosts back, their settings as they were; raises for those not reached."""
         if names:
             raise self._no_power("stop", names)
-        known = record.read(self._record)
-        with pool.Pool(self.endpoint) as hosts:
-            text = _text("leave.sh")
-            hosts.map(self._remembered(known), lambda host: host.script(text, args=[known.mark]))
-        if known.hosts:
-            record.write(self._record, dataclasses.replace(known, hosts=()))
+        self.give_back(list(self._held(record.read(self._record))))
 
     def purge(self) -> None:
         self.stop()
         self._record.unlink(missing_ok=True)
 
     def endpoint(self, name: str) -> Endpoint:
-        self._lab.node(name)
-        host = self._hosts[name]
+        host = self._hosts.get(name) or self._former(record.read(self._record)).get(name)
+        if host is None:
+            host = self._hosts[self._lab.node(name).name]
         if name not in self._keys:
             self._keys[name] = hostkeys.find_host_key(host, Path("~/.ssh/known_hosts").expanduser())
         return Endpoint(
@@ -99,6 +111,7 @@ class SshProvider(base.NoSnapshots, base.Borrowed):
             raise errors.ConnectionFailed(
                 f"{host} port {port}: {error.strerror or error}",
                 hint="is the host switched on, and is there a way to it?",
+                node=next((n for n, one in self._hosts.items() if one.address == host), ""),
             ) from error
         sock.settimeout(None)
         return sock
@@ -113,10 +126,23 @@ class SshProvider(base.NoSnapshots, base.Borrowed):
                 "another lab has marked this host just now", hint="`labkit up`", node=host.name
             )
 
-    def _remembered(self, known: record.Record) -> list[str]:
-        return [name for name in known.hosts if name in self._hosts]
+    def _marked(self, known: record.Record, names: Collection[str]) -> tuple[str, ...]:
+        """Those that answer and bear this lab's mark."""
+        with pool.Pool(self.endpoint) as hosts:
+            marks = hosts.map(names, _mark_if_reached)
+        return tuple(name for name, mark in marks.items() if mark == known.mark)
 
-    def _machine(self, node: spec.NodeSpec, held: Sequence[str]) -> base.Machine:
+    def _held(self, known: record.Record) -> dict[str, spec.HostSpec]:
+        """All that are remembered: those of the lab file as it says, the former as they were."""
+        places = {_place(host) for host in known.hosts}
+        current = {name: host for name, host in self._hosts.items() if _place(host) in places}
+        return current | self._former(known)
+
+    def _former(self, known: record.Record) -> dict[str, spec.HostSpec]:
+        current = {_place(host) for host in self._hosts.values()}
+        return {_place(host): host for host in known.hosts if _place(host) not in current}
+
+    def _machine(self, node: spec.NodeSpec, held: Collection[str]) -> base.Machine:
         if node.name not in held:
             return base.Machine(node.name, "absent")
         try:
@@ -128,6 +154,10 @@ class SshProvider(base.NoSnapshots, base.Borrowed):
     @property
     def _record(self) -> Path:
         return self._paths.state / "hosts.json"
+
+
+def _place(host: spec.HostSpec) -> str:
+    return f"{host.address}:{host.port}"
 
 
 def _look(host: connection.Connection) -> survey.Survey:

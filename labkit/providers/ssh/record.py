@@ -1,19 +1,25 @@
-"""The lab's id, which no other lab has, and the hosts that bear it as their mark."""
+"""The lab's id, which no other lab has, and the hosts that bear it as their mark.
+
+A host is remembered as it is reached, so that it can be given back when the lab file has long
+forgotten it.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
 from labkit import paths
+from labkit.model import spec
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
     mark: str
-    hosts: tuple[str, ...] = ()
+    hosts: tuple[spec.HostSpec, ...] = ()
 
 
 def read(path: Path) -> Record:
@@ -22,9 +28,9 @@ def read(path: Path) -> Record:
         said = json.loads(path.read_text())
     except FileNotFoundError:
         return Record(secrets.token_hex(8))
-    return Record(said["mark"], tuple(said["hosts"]))
+    return Record(said["mark"], tuple(spec.HostSpec(**host) for host in said["hosts"]))
 
 
 def write(path: Path, record: Record) -> None:
-    text = json.dumps({"mark": record.mark, "hosts": list(record.hosts)})
+    text = json.dumps(dataclasses.asdict(record))
     paths.ensure_file(path, text)

@@ -41,7 +41,7 @@ def run_program(argv: Sequence[str], stdin: str) -> Finished:
     """Raises CommandFailed for a program that is missing or does not end."""
     try:
         done = subprocess.run(
-            argv, input=stdin, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+            argv, input=stdin, capture_output=True, encoding="utf-8", timeout=TIMEOUT_S, check=False
         )
     except FileNotFoundError as error:
         raise errors.CommandFailed(

@@ -1,8 +1,10 @@
-"""What stands in for two modules of the standard library on a node. Travels in an archive.
+"""What stands in for some modules of the standard library on a node. Travels in an archive.
 
-`typing` tells a type checker what is meant, and nothing to a program that runs. `inspect` is only
-asked by `dataclasses`, for the docstring of a class that has none. Imported, the two would keep two
-megabytes in each process on each node.
+`typing` tells a type checker what is meant, and nothing to a program that runs. The others are
+imported by modules that hardly ever ask them: `inspect` by `dataclasses`, for the docstring of a
+class that has none; `traceback` by `logging`, when something has failed; `locale` by `subprocess`,
+for the encoding of a program that nobody has named one for. With what they import in turn, they
+would keep two and a half megabytes in each process on each node.
 
 What a stand-in does not have is looked for in the real module, which is imported then. So nothing
 can be missing; it only costs more.
@@ -61,7 +63,7 @@ _TYPING = {
 
 
 def install() -> None:
-    """From here on the two modules are these."""
-    for name, content in (("typing", _TYPING), ("inspect", {})):
+    """From here on these modules are stood in for."""
+    for name in ("typing", "inspect", "traceback", "locale"):
         sys.modules[name] = StandIn(name)
-        vars(sys.modules[name]).update(content)
+    vars(sys.modules["typing"]).update(_TYPING)

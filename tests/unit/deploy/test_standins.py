@@ -56,3 +56,17 @@ print(inspect.isfunction(print), typing.get_args(dict[int, str]))
 print(sys.modules["inspect"] in both, sys.modules["typing"] in both)
 """
     assert run(script) == ["False (<class 'int'>, <class 'str'>)", "False False"]
+
+
+def test_what_fails_is_logged_with_its_traceback() -> None:
+    script = """
+import logging
+logging.basicConfig(stream=sys.stdout)
+try:
+    [][0]
+except IndexError:
+    logging.exception("a callback failed")
+"""
+    said = run(script)
+    assert said[:2] == ["ERROR:root:a callback failed", "Traceback (most recent call last):"]
+    assert said[-1] == "IndexError: list index out of range"

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.providers import fake_vagrant
+
 OTHER_HOST = Path(__file__).with_name("other_host.py")
-FAKE_VAGRANT = Path(__file__).parent / "providers" / "fake_vagrant.py"
+FAKE_VAGRANT = Path(fake_vagrant.__file__)
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -32,7 +34,7 @@ def run(platform: str, home: Path) -> Run:
     (tools / "vagrant").chmod(0o755)
     machines = {name: {"state": "not_created"} for name in ("control", "node1")}
     fails = {"up": "The provider 'virtualbox' could not be found, but was requested\n"}
-    state = {"machines": machines, "calls": [], "fails": fails, "snapshots": []}
+    state = fake_vagrant.EMPTY | {"machines": machines, "fails": fails}
     (home / "state.json").write_text(json.dumps(state))
     environment = os.environ | {
         "PATH": str(tools),

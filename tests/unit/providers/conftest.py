@@ -17,16 +17,9 @@ from labkit.model import events, spec
 from labkit.providers.vagrant import machines, provider
 from labkit.ssh import keys
 from tests.contracts import machine
+from tests.unit.providers import fake_vagrant
 
 FAKE = Path(__file__).with_name("fake_vagrant.py")
-EMPTY = {
-    "calls": [],
-    "fails": {},
-    "before_failing": [],
-    "stops": {},
-    "is_slow": False,
-    "snapshots": [],
-}
 
 
 @dataclass
@@ -85,6 +78,6 @@ def fake(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
             }
             for name, each in nodes.items()
         }
-        (home / "state.json").write_text(json.dumps(EMPTY | {"machines": table}))
+        (home / "state.json").write_text(json.dumps(fake_vagrant.EMPTY | {"machines": table}))
         made = provider.VagrantProvider(lab, where)
         yield Fake(home / "state.json", lab, where, made, nodes)

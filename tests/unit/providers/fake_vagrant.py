@@ -12,8 +12,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
-FILE = Path(os.environ["FAKE_VAGRANT"])
+FILE = Path(os.environ.get("FAKE_VAGRANT", ""))
 STATES = {"up": "running", "halt": "shutoff", "destroy": "not_created"}
+
+#: What it is told to do, and what it has done, as long as there are no machines.
+EMPTY = {
+    "calls": [],
+    "fails": {},
+    "before_failing": [],
+    "stops": {},
+    "is_slow": False,
+    "snapshots": [],
+}
 
 
 def main(verb: str, *words: str) -> int:

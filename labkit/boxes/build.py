@@ -39,7 +39,7 @@ def build(what: recipe.Recipe, target: Path, progress: events.Progress, mirror: 
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".build-", dir=target.parent) as folder:
         work = Path(folder)
-        root = work / "root"
+        root = work / "rootfs"
         with progress.step("unpack Debian"):
             run([*_OWN_MOUNTS, *plan_debootstrap(what, root, mirror)])
         with progress.step("make it a machine"):
@@ -105,9 +105,11 @@ def write_payload(what: recipe.Recipe, root: Path, work: Path) -> list[str]:
         convert(what.provider, work / "disk.raw", work / payload)
         (work / "disk.raw").unlink()
     else:
-        # With the extended attributes: what `ping` may do as a user is kept in one.
+        # With the extended attributes: what `ping` may do as a user is kept in one. vagrant-lxc
+        # takes the first two parts off each name.
         keep = ("--xattrs", "--xattrs-include=*", "--numeric-owner")
-        run(["tar", "-C", str(root), *keep, "-I", "gzip -4", "-cf", str(work / payload), "."])
+        target = ("-I", "gzip -4", "-cf", str(work / payload))
+        run(["tar", "-C", str(root.parent), *keep, *target, f"./{root.name}"])
     return [*texts, payload]
 
 

@@ -149,8 +149,15 @@ def plan(provider: str = "libvirt", architecture: str = "amd64") -> Recipe:
         plan_packages(provider, architecture),
         plan_files(provider),
         plan_commands(provider),
-        f"root={ROOT_DEVICES.get(provider, '')} ro quiet net.ifnames=0 console=tty0 console=ttyS0",
+        plan_kernel_line(provider),
     )
+
+
+def plan_kernel_line(provider: Provider) -> str:
+    """What the boot loader tells the kernel; a container has neither."""
+    if provider not in KERNELS:
+        return ""
+    return f"root={ROOT_DEVICES[provider]} ro quiet net.ifnames=0 console=tty0 console=ttyS0"
 
 
 def plan_packages(provider: Provider, architecture: Architecture) -> tuple[str, ...]:

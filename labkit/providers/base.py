@@ -113,8 +113,13 @@ class NoSnapshots:
         raise self._refusal()
 
     def _refusal(self, name: str = "") -> errors.NotSupported:
-        which = f"cannot have {name}: it" if name else "has no snapshots: it"
-        return errors.NotSupported(
-            f"the provider {self.name} {which} keeps no machine's memory",
-            hint="`labkit up --provider vagrant` makes machines that have",
-        )
+        return no_snapshots(self.name, name)
+
+
+def no_snapshots(provider: str, name: str = "") -> errors.NotSupported:
+    """What is said of a provider that keeps no machine as it is."""
+    which = f"cannot have {name}: it" if name else "has no snapshots: it"
+    return errors.NotSupported(
+        f"the provider {provider} {which} keeps no machine's memory",
+        hint="`labkit up --provider vagrant` makes machines that have, with libvirt or VirtualBox",
+    )

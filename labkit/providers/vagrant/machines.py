@@ -20,6 +20,8 @@ PROGRAMS = {
     "lxc": "lxc-create",
     "hyperv": "vmconnect",
 }
+#: These keep no machine as it is: containers have no memory of their own.
+NO_SNAPSHOTS = ("lxc", "qemu")
 #: A machine's disk begins as a thin copy of the box; this is what a lab then writes.
 DISK_MIB = 1024
 

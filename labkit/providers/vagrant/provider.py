@@ -116,19 +116,28 @@ class VagrantProvider:
         return tuple(argv)
 
     def snapshot_save(self, name: str) -> None:
+        self._check_snapshots(name)
         self._calls().snapshot_save(name)
 
     def snapshot_restore(self, name: str) -> None:
         """Go back, disks and memory; and then forward again to what time it is."""
+        self._check_snapshots(name)
         self._calls().snapshot_restore(name)
         names = [node.name for node in self._lab.machines]
         self._on_each(names, contact.set_clock, patience_s=AWAKE_S)
 
     def snapshots(self) -> tuple[str, ...]:
+        self._check_snapshots()
         return self._calls().snapshots() if self._created() else ()
 
     def snapshot_delete(self, name: str) -> None:
+        self._check_snapshots(name)
         self._calls().snapshot_delete(name)
+
+    def _check_snapshots(self, name: str = "") -> None:
+        by = self._made_by()
+        if by in machines.NO_SNAPSHOTS:
+            raise base.no_snapshots(by, name)
 
     # --- Vagrant ---------------------------------------------------------------------------------
 
@@ -138,11 +147,14 @@ class VagrantProvider:
                 progress.waiting("vagrant to end in good order; Ctrl-C again ends it at once")
 
         self._prepare()
-        provider = machines.choose_provider(self._lab.vagrant.provider, local.has)
         environment = machines.plan_environment(
-            self._lab, provider, self._paths.private_key, self._strays()
+            self._lab, self._made_by(), self._paths.private_key, self._strays()
         )
         return calls.Calls(self._folder, environment, interrupted)
+
+    def _made_by(self) -> str:
+        """Which of Vagrant's providers; empty where it is to choose."""
+        return machines.choose_provider(self._lab.vagrant.provider, local.has)
 
     def _prepare(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -16,6 +16,7 @@ import pytest
 from labkit import errors, paths
 from labkit.model import commands, events, spec
 from labkit.providers import base
+from labkit.providers.vagrant import machines
 from labkit.ssh import connection
 
 
@@ -46,12 +47,21 @@ def states(lab: Lab) -> dict[str, str]:
 
 
 class Contract:
-    """The suite. `lab` is a fixture of the class that inherits it, and leaves nothing behind."""
+    """The suite. `lab` is a fixture of the class that inherits it, and leaves nothing behind.
 
-    def test_a_lab_that_was_never_made_has_absent_machines(self, lab: Lab) -> None:
-        assert set(states(lab).values()) == {"absent"}
+    It may be one lab for all tests, with machines that are there already, where they take a minute
+    to boot; then `unmade` is another. The last test purges it.
+    """
+
+    @pytest.fixture
+    def unmade(self, lab: Lab) -> Lab:
+        return lab
+
+    def test_a_lab_that_was_never_made_has_absent_machines(self, unmade: Lab) -> None:
+        assert set(states(unmade).values()) == {"absent"}
 
     def test_ensure_starts_every_machine_and_then_nothing(self, lab: Lab) -> None:
+        lab.provider.stop()
         assert lab.provider.ensure(progress()) == tuple(node.name for node in lab.spec.machines)
         assert set(states(lab).values()) == {"running"}
         assert lab.provider.ensure(progress()) == ()
@@ -105,31 +115,19 @@ class Contract:
 
     def test_a_snapshot_brings_back_what_was_or_is_refused_by_name(self, lab: Lab) -> None:
         lab.provider.ensure(progress())
-        if isinstance(lab.provider, base.NoSnapshots):
-            with pytest.raises(errors.NotSupported, match=f"provider {lab.provider.name} cannot"):
+        if lab.spec.provider != "vagrant" or lab.spec.vagrant.provider in machines.NO_SNAPSHOTS:
+            name = lab.spec.vagrant.provider or lab.spec.provider
+            with pytest.raises(errors.NotSupported, match=f"provider {name} cannot have before"):
                 lab.provider.snapshot_save("before")
             return
         lab.provider.snapshot_save("before")
         said(lab, "node1", "touch", "/root/after")
         lab.provider.snapshot_restore("before")
-        assert said(lab, "node1", "ls", "/root") == ""
+        assert "after" not in said(lab, "node1", "ls", "/root").split()
         assert abs(int(said(lab, "node1", "date", "+%s")) - time.time()) < 3
         assert lab.provider.snapshots() == ("before",)
         lab.provider.snapshot_delete("before")
         assert lab.provider.snapshots() == ()
-
-    def test_disks_survive_stop_and_not_purge(self, lab: Lab) -> None:
-        lab.provider.ensure(progress())
-        said(lab, "node1", "sh", "-c", "echo kept >/root/note")
-        lab.provider.stop()
-        if isinstance(lab.provider, base.Borrowed):
-            assert set(states(lab).values()) == {"absent"}  # given back, and none of the lab's
-            return
-        assert set(states(lab).values()) == {"stopped"}
-        lab.provider.ensure(progress())
-        assert said(lab, "node1", "cat", "/root/note") == "kept"
-        lab.provider.purge()
-        assert set(states(lab).values()) == {"absent"}
 
     def test_dial_reaches_a_port_inside_the_lab(self, lab: Lab) -> None:
         lab.provider.ensure(progress())
@@ -150,14 +148,22 @@ class Contract:
         with pytest.raises(errors.ConnectionFailed, match="not running"):
             lab.provider.dial(str(lab.spec.control.address), 22)
 
-    def test_stop_and_purge_are_idempotent(self, lab: Lab) -> None:
-        lab.provider.stop()
-        lab.provider.ensure(progress())
-        lab.provider.stop()
-        lab.provider.stop()
-        lab.provider.purge()
-        lab.provider.purge()
-
     def test_an_unknown_machine_is_refused_by_name(self, lab: Lab) -> None:
         with pytest.raises(errors.NothingMatched, match="node7"):
             lab.provider.endpoint("node7")
+
+    def test_disks_survive_stop_and_not_purge_and_both_may_be_said_twice(self, lab: Lab) -> None:
+        lab.provider.ensure(progress())
+        said(lab, "node1", "sh", "-c", "echo kept >/root/note")
+        lab.provider.stop()
+        lab.provider.stop()
+        if isinstance(lab.provider, base.Borrowed):
+            assert set(states(lab).values()) == {"absent"}  # given back, and none of the lab's
+        else:
+            assert set(states(lab).values()) == {"stopped"}
+            lab.provider.ensure(progress())
+            assert said(lab, "node1", "cat", "/root/note") == "kept"
+        lab.provider.purge()
+        lab.provider.purge()
+        assert set(states(lab).values()) == {"absent"}
+        lab.provider.stop()

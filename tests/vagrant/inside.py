@@ -1,5 +1,7 @@
 """The first process of the namespaces: private folders, then libvirtd, until its stdin is closed.
 
+LXC's containers take their first address from a bridge that a service of LXC's usually makes.
+
 `unshare` has made network, mount and process namespaces. When this process ends, for whatever
 reason, the kernel ends libvirtd and all machines with it.
 """
@@ -13,9 +15,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-#: All that libvirt and dnsmasq write. Of the first, the contents that packages brought are kept.
+#: All that libvirt, dnsmasq and LXC write. Of the first, the contents that packages brought are
+#: kept.
 KEPT = ("/etc/libvirt",)
-EMPTY = ("/var/lib/libvirt", "/run/libvirt", "/var/log/libvirt", "/var/cache/libvirt")
+EMPTY = (
+    *("/var/lib/libvirt", "/run/libvirt", "/var/log/libvirt", "/var/cache/libvirt"),
+    *("/var/lib/lxc", "/run/lxc", "/var/log/lxc", "/var/cache/lxc"),
+)
 
 #: Root may do everything here; security labels and cgroups belong to the machine outside.
 QEMU_CONF = """\
@@ -40,6 +46,7 @@ STARTED_S = 60
 def main(folder: Path) -> None:
     make_private(folder)
     start_libvirtd(folder)
+    run("/usr/libexec/lxc/lxc-net", "start")
     # QEMU leaves its parent, and so becomes a child of this first process. libvirtd waits until it
     # is gone altogether: nobody shall have to ask for its exit status.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -51,7 +58,11 @@ def main(folder: Path) -> None:
 def make_private(folder: Path) -> None:
     """Lay folders of our own over those of the machine, and show the namespace's own cards."""
     run("mount", "--make-rprivate", "/")
+    cgroups = folder / "cgroup"
+    cgroups.mkdir()
+    run("mount", "--rbind", "/sys/fs/cgroup", str(cgroups))
     run("mount", "-t", "sysfs", "sysfs", "/sys")
+    run("mount", "--rbind", str(cgroups), "/sys/fs/cgroup")
     run("ip", "link", "set", "lo", "up")
     # Emulated everywhere, so that it is the same everywhere. Some machines show a device that QEMU
     # can open and then waits for without end.

@@ -6,70 +6,15 @@ Every step has a time limit: machines that do not boot end the test, not the day
 from __future__ import annotations
 
 import datetime
-import json
-import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from labkit.boxes import recipe, store
-from labkit.model import events
-from tests.vagrant import harness
+from tests.vagrant.typed import Typed
 
 pytestmark = [pytest.mark.vagrant, pytest.mark.timeout(1800)]
 
-LAB_FILE = """\
-name = "vm"
-provider = "vagrant"
-
-[vagrant]
-provider = "libvirt"
-box = "labkit/node"
-memory = 512
-"""
 NODE_PORT = "http://192.168.56.11:30062/"
-#: Emulated machines take about a minute to boot; a loaded one takes several.
-UP_TIMEOUT = "600s"
-
-
-@dataclass(frozen=True)
-class Typed:
-    """A folder with a lab file, in which one types `labkit`."""
-
-    here: harness.Harness
-    folder: Path
-
-    def raw(self, *words: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
-        script = 'cd "$0" && exec "$@"'
-        return self.here.run("sh", "-c", script, str(self.folder), *words, timeout_s=timeout_s)
-
-    def labkit(self, *words: str, timeout_s: float = 120) -> str:
-        done = self.raw("labkit", *words, timeout_s=timeout_s)
-        assert done.returncode == 0, f"labkit {' '.join(words)}: {done.stdout}{done.stderr}"
-        return done.stdout
-
-    def json(self, *words: str, timeout_s: float = 120) -> Any:
-        return json.loads(self.labkit(*words, "-o", "json", timeout_s=timeout_s))
-
-    def up(self) -> Any:
-        return self.json("up", "--timeout", UP_TIMEOUT, timeout_s=660)
-
-
-@pytest.fixture(scope="module")
-def typed() -> Iterator[Typed]:
-    harness.install()
-    box = store.ensure(recipe.plan("libvirt"), events.Progress(events.ignore, total=4))
-    with harness.running() as here:
-        folder = here.folder / "lab"
-        folder.mkdir()
-        (folder / "labkit.toml").write_text(LAB_FILE)
-        made = Typed(here, folder)
-        give = ("vagrant", "box", "add", str(store.catalogue_file(box)), "--provider", "libvirt")
-        assert made.raw(*give, timeout_s=300).returncode == 0
-        yield made
 
 
 def ways_that_hold(report: Any) -> int:
@@ -85,11 +30,10 @@ def boot_ids(typed: Typed) -> dict[str, str]:
     return {name: typed.labkit("exec", name, "--", "cat", file) for name in names}
 
 
-def test_up_brings_machines_cluster_and_all_five_ways(typed: Typed) -> None:
-    report = typed.up()
-    states = {node["name"]: node["state"] for node in report["status"]["nodes"]}
+def test_up_brings_machines_cluster_and_all_five_ways(typed: Typed, brought_up: Any) -> None:
+    states = {node["name"]: node["state"] for node in brought_up["status"]["nodes"]}
     assert {states[name] for name in ("control", "node1", "node2")} == {"running"}
-    assert ways_that_hold(report) >= 5
+    assert ways_that_hold(brought_up) >= 5
     assert "app1" in typed.raw("curl", "-sf", "-m", "10", NODE_PORT).stdout
 
 
@@ -146,9 +90,3 @@ def test_the_clocks_are_right(typed: Typed) -> None:
     for node in ("control", "node1", "node2"):
         said = float(typed.labkit("exec", node, "--", "date", "+%s.%N"))
         assert abs(said - datetime.datetime.now(datetime.UTC).timestamp()) < 5
-
-
-def test_down_purge_leaves_nothing(typed: Typed) -> None:
-    typed.labkit("down", "--purge", "--yes", timeout_s=180)
-    assert typed.raw("virsh", "list", "--all", "--name").stdout.strip() == ""
-    assert not (typed.here.folder / "state" / "labkit" / "vm").exists()

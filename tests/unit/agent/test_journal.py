@@ -187,6 +187,15 @@ def test_who_listens_hears_every_event_until_he_stops() -> None:
     assert listening.heard == [("began", 1), ("connected", 1), ("ended", 1)]
 
 
+def test_a_listener_that_fails_is_nobody_else_s_trouble(caplog: pytest.LogCaptureFixture) -> None:
+    book = journal.Journal(tally.Tally())
+    book.listen(lambda _event, _record: [][0])
+    listening = Listening(book)
+    book.end(book.begin(conftest.TCP, ("10.244.1.7", 1)), "client closed")
+    assert listening.heard == [("ended", 1)]
+    assert "a listener failed at record 1" in caplog.text
+
+
 def test_quiet_is_when_nothing_is_open() -> None:
     book = journal.Journal(tally.Tally())
     called: list[int] = []

@@ -65,6 +65,27 @@ def test_a_callback_that_fails_is_told_and_the_loop_goes_on(
     assert "IndexError" in caplog.text
 
 
+def test_a_descriptor_whose_callback_fails_is_heard_of_again(
+    loop: event_loop.Loop, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard: list[int] = []
+    read_end, write_end = os.pipe()
+
+    def fail_once(_events: int) -> None:
+        heard.append(read_end)
+        if len(heard) == 1:
+            raise KeyError("first")
+        loop.stop()
+
+    loop.add(read_end, select.EPOLLIN, fail_once)
+    os.write(write_end, b"x")
+    loop.run()
+    assert len(heard) == 2
+    assert "KeyError: 'first'" in caplog.text
+    os.close(read_end)
+    os.close(write_end)
+
+
 def test_a_descriptor_can_change_hands_and_be_forgotten(loop: event_loop.Loop) -> None:
     heard: list[str] = []
     read_end, write_end = os.pipe()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import ipaddress
 import time
 from collections.abc import Iterator
@@ -54,6 +55,8 @@ class World:
         self.open: list[FakeProxy] = []
         self.rules_at_close: list[set[str]] = []
         self.next_port = 40000
+        #: Raised instead of opening the next proxy.
+        self.trouble: OSError | None = None
         self.live = live.LivePorts(
             self._open_proxy,
             claims.Claims(FakeHost().hold),
@@ -96,6 +99,9 @@ class World:
     def _open_proxy(
         self, service_port: proxying.ServicePort, rotation: balancer.Balancer, port: int
     ) -> FakeProxy:
+        trouble, self.trouble = self.trouble, None
+        if trouble:
+            raise trouble
         self.next_port += 1
         proxy = FakeProxy(self, service_port, rotation, port or self.next_port)
         self.open.append(proxy)
@@ -299,6 +305,21 @@ def test_S_7_a_port_that_comes_free_is_given_to_who_waits_for_one(
         assert "all 1 ports of --proxy-port-range 50000-50000 are in use" in caplog.text
         world.delete("one")
         world.running.until(lambda: world.kernel.comments == {"default/two"})
+        assert [proxy.port for proxy in world.open] == [50000]
+
+
+def test_US_37_a_port_that_somebody_else_has_is_tried_again_at_the_next_sync(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with contextlib.closing(World("50000-50000")) as world:
+        world.trouble = OSError(errno.EADDRINUSE, "Address already in use")
+        world.services(service("one"), whole=True)
+        world.endpoints(whole=True)
+        world.synced(1)
+        assert world.kernel.comments == set()
+        assert "default/one: no proxy port: [Errno 98] Address already in use" in caplog.text
+        world.services(service("two", "10.96.20.2"))  # a change of another asks for a sync
+        world.running.until(lambda: len(world.kernel.comments) == 1)
         assert [proxy.port for proxy in world.open] == [50000]
 
 

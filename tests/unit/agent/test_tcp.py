@@ -201,6 +201,36 @@ def test_US_50_when_all_endpoints_refuse_the_client_is_reset(
     assert bench.tally.failed_dials == 4
 
 
+def test_US_50_an_endpoint_to_which_no_way_leads_is_passed_over(bench: Bench) -> None:
+    """The kernel says so at once, without anything on its way."""
+    with fakes.tcp_pod(speak(b"ok")) as port:
+        address = bench.tcp(Endpoint("255.255.255.255", port), pod(port))
+        assert exchange(address, b"") == b"ok"
+    assert bench.tally.failed_dials == 1
+
+
+def test_a_stop_ends_a_search_that_goes_on(bench: Bench, silent_pod: Endpoint) -> None:
+    with socket.create_connection(bench.tcp(silent_pod), timeout=5) as client:
+        bench.running.until(lambda: bench.tally.active_connections == 1)
+        bench.running.do(lambda: bench.book.cut_all("stopping"))
+        with pytest.raises(ConnectionResetError):
+            client.recv(1)
+    assert dict(bench.tally.outcomes) == {("TCP", "stopping"): 1}
+
+
+def test_US_48_out_of_descriptors_for_the_pod_s_side_is_no_endpoint_s_fault(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(_ip: str, _port: int) -> tuple[sockets.Plain, int]:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(sockets, "begin_connect", none_left)
+    assert_reset(bench.tcp(pod(1)))
+    [record] = bench.running.do(lambda: list(bench.book))
+    assert (record.outcome, record.detail) == ("out of descriptors", "Too many open files")
+    assert not record.failures
+
+
 def test_US_43_connections_outlive_their_proxy_port(bench: Bench) -> None:
     with fakes.tcp_pod(echo) as port:
         address = bench.tcp(pod(port))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from labkit.agent import udp
+from labkit.agent import sockets, udp
 from labkit.model.proxying import Endpoint
 from tests.unit.agent import fakes
 from tests.unit.agent.conftest import Bench
@@ -41,6 +42,14 @@ def udp_pod(answer: Answer = lambda data: data) -> Iterator[Endpoint]:
             waker.sendto(b"", sock.getsockname())
         thread.join()
         sock.close()
+
+
+@contextlib.contextmanager
+def silent_udp_pod() -> Iterator[Endpoint]:
+    """A pod that hears, and never answers."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        yield Endpoint("127.0.0.1", sock.getsockname()[1])
 
 
 @pytest.fixture
@@ -152,3 +161,62 @@ def test_closing_ends_the_sessions(bench: Bench, client: socket.socket) -> None:
         assert ask(client, bench.udp(bench.rotation(pod)), b"x") == b"x"
         bench.close_proxies()
         assert active(bench) == 0
+
+
+def outcomes(bench: Bench) -> list[str | None]:
+    """How each session ended, in the order of their ends."""
+    found: list[str | None] = bench.running.do(lambda: [each.outcome for each in bench.book])
+    return found
+
+
+def test_a_stop_waits_for_no_late_reply_and_begins_nothing_new(
+    bench: Bench, client: socket.socket
+) -> None:
+    with udp_pod(lambda _: b"one") as one, silent_udp_pod() as silent:
+        clock = fakes.FakeClock()
+        proxy = bench.udp(bench.rotation(silent, one), clock=clock)
+        client.connect(("127.0.0.1", proxy.port))
+        client.send(b"?")
+        bench.running.until(lambda: bench.tally.udp_sessions == 1)
+        clock.advance(1.0)  # longer than it may be idle: it only waits for its reply now
+        assert ask(client, proxy, b"?") == b"one"
+        bench.running.do(proxy.drain)
+        assert outcomes(bench) == ["no answer", None]
+        assert ask(client, proxy, b"?") == b"one"  # what is open goes on
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            other.sendto(b"?", ("127.0.0.1", proxy.port))
+            bench.running.until(lambda: bench.tally.dropped_datagrams == 1)
+        assert outcomes(bench) == ["no answer", "stopping", None]
+
+
+def test_not_too_many_sessions_wait_for_a_late_reply(
+    bench: Bench, client: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(udp, "MAX_WAITING", 1)
+    with silent_udp_pod() as silent:
+        proxy = bench.udp(bench.rotation(silent), idle_s=0.02)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            client.sendto(b"?", ("127.0.0.1", proxy.port))
+            bench.running.until(lambda: bench.tally.udp_sessions == 1)
+            other.sendto(b"?", ("127.0.0.1", proxy.port))
+            bench.running.until(lambda: bench.tally.udp_sessions == 2)
+            bench.running.until(lambda: bench.tally.active_udp_sessions == 1)
+        first, second = bench.running.do(lambda: list(bench.book))
+        assert (first.number, first.outcome) == (1, "no answer"), "the oldest"
+        assert second.outcome is None
+
+
+def test_US_48_out_of_descriptors_a_datagram_is_dropped(
+    bench: Bench, client: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(_ip: str, _port: int) -> socket.socket:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with udp_pod() as pod:
+        proxy = bench.udp(bench.rotation(pod))
+        with monkeypatch.context() as patched:
+            patched.setattr(sockets, "connect_udp", none_left)
+            client.sendto(b"?", ("127.0.0.1", proxy.port))
+            bench.running.until(lambda: bench.tally.dropped_datagrams == 1)
+        assert outcomes(bench) == ["out of descriptors"]
+        assert ask(client, proxy, b"!") == b"!"

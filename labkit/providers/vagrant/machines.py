@@ -50,6 +50,7 @@ def plan_environment(
         "LABKIT_LAB": lab.name,
         "LABKIT_MACHINES": ",".join(names),
         "LABKIT_NETMASK": str(lab.machine_network.netmask),
+        "LABKIT_LEARNER": str(lab.learner_address),
         "LABKIT_PROVIDER": provider,
         "LABKIT_BOX": wanted.box,
         "LABKIT_BOX_VERSION": wanted.box_version,

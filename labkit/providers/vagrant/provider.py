@@ -6,8 +6,7 @@ import contextlib
 import json
 import shutil
 import socket
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent import futures
 from pathlib import Path
 from typing import TypedDict
@@ -21,11 +20,9 @@ from labkit.ssh.endpoint import Endpoint
 
 #: A machine on this one's own network answers at once or not at all.
 CONNECT_TIMEOUT_S = 3.0
-#: A machine may still boot, where an `up` was cut short; an emulated one takes a minute.
+#: A machine may still boot, where an `up` was cut short, or come round after it was put back into
+#: its past; an emulated one takes a minute.
 BOOT_S = 300.0
-#: A machine that was put back into its past may first need to come round: an emulated one, seconds.
-AWAKE_S = 60.0
-PAUSE_S = 0.2
 
 #: Vagrant's word for a machine that runs, and that for one that is not there; all else is stopped.
 RUNNING, ABSENT = "running", "not_created"
@@ -123,8 +120,7 @@ class VagrantProvider:
         """Go back, disks and memory; and then forward again to what time it is."""
         self._check_snapshots(name)
         self._calls().snapshot_restore(name)
-        names = [node.name for node in self._lab.machines]
-        self._on_each(names, contact.set_clock, patience_s=AWAKE_S)
+        self._set_clocks()
 
     def snapshots(self) -> tuple[str, ...]:
         self._check_snapshots()
@@ -218,28 +214,18 @@ class VagrantProvider:
             met = dict(threads.map(greet, details))
         paths.ensure_file(self._record, json.dumps(known | met, indent=2))
 
-    def _on_each(
-        self,
-        names: Sequence[str],
-        do: Callable[[connection.Connection], None],
-        *,
-        patience_s: float = 0.0,
-    ) -> None:
-        """Do it on each machine, side by side; one that is not reached is tried again meanwhile."""
-        deadline = time.monotonic() + patience_s
+    def _set_clocks(self) -> None:
+        """Of machines that came out of their past just now, and may still be coming round."""
 
         def run(name: str) -> None:
-            while True:
-                try:
-                    with connection.Connection(self.endpoint(name), commands.CommandLog()) as one:
-                        return do(one)
-                except errors.ConnectionFailed:
-                    if time.monotonic() >= deadline:
-                        raise
-                    time.sleep(PAUSE_S)
+            pin = self._known()[name]
+            place = calls.SshDetails(pin["host"], pin["port"], pin["user"], ())
+            contact.await_banner(name, place, within_s=BOOT_S)
+            with connection.Connection(self.endpoint(name), commands.CommandLog()) as session:
+                contact.set_clock(session)
 
         with futures.ThreadPoolExecutor() as threads:
-            list(threads.map(run, names))
+            list(threads.map(run, self._known()))
 
     def _endpoint(self, name: str, details: calls.SshDetails, host_key: str) -> Endpoint:
         return Endpoint(

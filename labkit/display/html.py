@@ -7,6 +7,7 @@ that an output keeps its look when it is saved, and every piece of text escaped.
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Sequence
 
 from labkit.display import document, theme
@@ -17,6 +18,8 @@ _CELL = (
     f"border-bottom:1px solid {theme.BORDER.css};padding:0.2em 1em 0.2em 0;"
     "text-align:{align};vertical-align:top;font-weight:{weight}"
 )
+#: Commands and names of files stand in backticks, as in the text form.
+_CODE_SPAN = re.compile(r"`([^`]+)`")
 _CODE = f"font-family:{theme.CODE_FONT};white-space:pre-wrap;word-break:normal;margin:0.4em 0"
 
 
@@ -47,7 +50,7 @@ def _block(block: document.Block) -> str:
         case document.Table():
             return _table(block)
         case document.Items():
-            items = "".join(f"<li>{html.escape(item)}</li>" for item in block.texts)
+            items = "".join(f"<li>{_inline(item)}</li>" for item in block.texts)
             return f"<ul>{items}</ul>"
         case document.Code():
             lines = html.escape("\n".join(block.lines))
@@ -85,11 +88,13 @@ def _cell(cell: document.Cell) -> str:
 
 
 def _empty_row(block: document.Table) -> str:
-    return f'<tr><td colspan="{len(block.columns)}">{html.escape(block.empty)}</td></tr>'
+    style = _CELL.format(align="left", weight="normal")
+    empty = html.escape(block.empty)
+    return f'<tr><td colspan="{len(block.columns)}" style="{style}">{empty}</td></tr>'
 
 
 def _inline(cell: document.Cell) -> str:
-    words = html.escape(str(cell))
+    words = _CODE_SPAN.sub(r"<code>\1</code>", html.escape(str(cell)))
     if not isinstance(cell, document.Mark):
         return words
     glyph, token = theme.SIGNS[cell.tone]

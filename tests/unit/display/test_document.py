@@ -108,6 +108,12 @@ def test_a_tone_is_a_sign_that_screen_readers_skip_beside_words() -> None:
     assert f'<span aria-hidden="true" style="color:{theme.BAD.css}">✗</span>&nbsp;gone' in markup
 
 
+def test_what_stands_in_backticks_is_code() -> None:
+    said = document.Section("Try", (document.Text("type `labkit <up>`, then look"),))
+    assert "type <code>labkit &lt;up&gt;</code>, then" in html.render(said)
+    assert "type `labkit <up>`, then" in text.render(said)
+
+
 def test_sections_inside_can_be_folded() -> None:
     assert [tag for tag, _ in read(html.render(DOCUMENT)).tags].count("details") == 1
 

@@ -53,6 +53,18 @@ def uid(opened: lab.Lab) -> str:
     return str(opened.get("svc", example.NAME).objects[0]["metadata"]["uid"])
 
 
+def test_up_does_not_ask_what_it_has_just_seen_to(
+    opened: lab.Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Vagrant takes seconds to say which machines run."""
+
+    def ask() -> None:
+        raise AssertionError("asked for machines that were made to run just now")
+
+    monkeypatch.setattr(opened.provider, "machines", ask)
+    assert opened.up(example=False).status.state == "running"
+
+
 def test_from_nothing_to_a_proxied_request(opened: lab.Lab) -> None:
     seen: list[events.Event] = []
     report = opened.up(observer=seen.append)

@@ -61,8 +61,9 @@ def test_up_does_not_ask_what_it_has_just_seen_to(
     def ask() -> None:
         raise AssertionError("asked for machines that were made to run just now")
 
-    monkeypatch.setattr(opened.provider, "machines", ask)
-    assert opened.up(example=False).status.state == "running"
+    with monkeypatch.context() as patch:
+        patch.setattr(opened.provider, "machines", ask)
+        assert opened.up(example=False).status.state == "running"
 
 
 def test_from_nothing_to_a_proxied_request(opened: lab.Lab) -> None:

@@ -12,8 +12,8 @@ from tests.bench import memory
 pytestmark = [pytest.mark.lab]
 
 #: Kilobytes of proportional set size. A worker aims at 20 MB and holds 21.4. This keeps it from
-#: growing. It leaves room for what a machine with fewer other programs of the same kind has to share
-#: with fewer: the code of Python and OpenSSL is 11 MB.
+#: growing. It leaves room for what a machine with fewer other programs of the same kind has to
+#: share with fewer: the code of Python and OpenSSL is 11 MB.
 WORKER = 26 * 1024
 #: An outside machine is sshd and a shell.
 OUTSIDE = 5 * 1024

@@ -108,7 +108,18 @@ def running() -> Iterator[Harness]:
         yield Harness(_first_child(process.pid), folder, _environment(folder))
     finally:
         process.communicate()  # closes its stdin, which is what it waits for
+        remove_cgroups(folder / "var-lib-lxc")
         shutil.rmtree(folder)
+
+
+def remove_cgroups(containers: Path) -> None:
+    """Those of containers that ended with their namespaces: nobody was left to do it."""
+    for container in containers.glob("lk-*"):
+        for suffix in ("", "-monitor", "-pivot"):
+            for cgroup in Path("/sys/fs/cgroup").glob(f"*/{container.name}{suffix}"):
+                for each in sorted(cgroup.rglob("*/"), reverse=True):  # what is inside comes first
+                    each.rmdir()
+                cgroup.rmdir()
 
 
 def _first_child(pid: int) -> int:

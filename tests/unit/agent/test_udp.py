@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from labkit.agent import sockets, udp
+from labkit.agent import sessions, sockets, udp
 from labkit.model.proxying import Endpoint
 from tests.unit.agent import fakes
 from tests.unit.agent.conftest import Bench
@@ -192,7 +192,7 @@ def test_a_stop_waits_for_no_late_reply_and_begins_nothing_new(
 def test_not_too_many_sessions_wait_for_a_late_reply(
     bench: Bench, client: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(udp, "MAX_WAITING", 1)
+    monkeypatch.setattr(sessions, "MAX_WAITING", 1)
     with silent_udp_pod() as silent:
         proxy = bench.udp(bench.rotation(silent), idle_s=0.02)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:

@@ -231,6 +231,18 @@ def test_US_48_out_of_descriptors_for_the_pod_s_side_is_no_endpoint_s_fault(
     assert not record.failures
 
 
+def test_US_55_without_descriptors_for_a_pipe_bytes_are_copied_by_hand(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(_flags: int) -> tuple[int, int]:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(os, "pipe2", none_left)
+    said = random.Random(2).randbytes(300_000)
+    with fakes.tcp_pod(echo) as port:
+        assert exchange(bench.tcp(pod(port)), said) == said
+
+
 def test_US_43_connections_outlive_their_proxy_port(bench: Bench) -> None:
     with fakes.tcp_pod(echo) as port:
         address = bench.tcp(pod(port))

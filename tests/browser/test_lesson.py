@@ -137,6 +137,7 @@ def test_it_can_be_read_in_any_theme_and_window(
     jupyter.set_theme(lesson, theme)
     for width in (600, 1024, 1920):
         lesson.set_viewport_size({"width": width, "height": 3000})
+        lesson.locator(".jp-Cell").first.evaluate("element => element.scrollIntoView()")
         lesson.screenshot(path=tmp_path / f"{name}-{theme}-{width}.png")
         cut_off = lesson.evaluate(
             """() => [...document.querySelectorAll(

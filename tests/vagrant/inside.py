@@ -60,9 +60,10 @@ def make_private(folder: Path) -> None:
     run("mount", "--make-rprivate", "/")
     cgroups = folder / "cgroup"
     cgroups.mkdir()
-    run("mount", "--rbind", "/sys/fs/cgroup", str(cgroups))
+    # Moved, not bound: LXC makes a container's cgroup at each place where it sees a hierarchy.
+    run("mount", "--move", "/sys/fs/cgroup", str(cgroups))
     run("mount", "-t", "sysfs", "sysfs", "/sys")
-    run("mount", "--rbind", str(cgroups), "/sys/fs/cgroup")
+    run("mount", "--move", str(cgroups), "/sys/fs/cgroup")
     run("ip", "link", "set", "lo", "up")
     # Emulated everywhere, so that it is the same everywhere. Some machines show a device that QEMU
     # can open and then waits for without end.

@@ -30,8 +30,8 @@ class Dial:
     """One client's search.
 
     Ends in `on_connected`, with a socket that the loop watches already and what has happened to it
-    besides, or in `on_failed`, with the
-    outcome and more about it. What was tried goes into the record.
+    besides, or in `on_failed`, with the outcome and more about it. What was tried goes into the
+    record.
     """
 
     __slots__ = (
@@ -101,6 +101,7 @@ class Dial:
         self._loop.add(sock.fileno(), event_loop.EDGES, self._on_event)
 
     def _on_event(self, events: int) -> None:
+        """While a SYN is on its way nothing happens to a socket. Now it was refused, or answered."""
         sock = self._stop_waiting()
         if events & select.EPOLLERR:
             self._loop.remove(sock.fileno())

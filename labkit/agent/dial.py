@@ -101,7 +101,7 @@ class Dial:
         self._loop.add(sock.fileno(), event_loop.EDGES, self._on_event)
 
     def _on_event(self, events: int) -> None:
-        """While a SYN is on its way nothing happens to a socket. Now it was refused, or answered."""
+        """While a SYN is on its way nothing happens. Now it was refused, or answered."""
         sock = self._stop_waiting()
         if events & select.EPOLLERR:
             self._loop.remove(sock.fileno())

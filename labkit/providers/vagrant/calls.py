@@ -46,8 +46,8 @@ class Calls:
         self._interrupted = interrupted
         self._made: Any = None
 
-    def up(self, names: Sequence[str]) -> None:
-        self._call("up", *names, "--no-provision")
+    def up(self, names: Sequence[str], *, one_by_one: bool = False) -> None:
+        self._call("up", *names, "--no-provision", *(["--no-parallel"] if one_by_one else []))
 
     def halt(self, names: Sequence[str]) -> None:
         self._call("halt", *names)

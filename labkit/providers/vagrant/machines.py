@@ -22,6 +22,9 @@ PROGRAMS = {
 }
 #: These keep no machine as it is: containers have no memory of their own.
 NO_SNAPSHOTS = ("lxc", "qemu")
+#: Their machines are made one after the other. vagrant-lxc makes the bridge of the lab's network
+#: where it sees none; two machines at once both do, and one fails.
+ONE_BY_ONE = ("lxc",)
 #: A machine's disk begins as a thin copy of the box; this is what a lab then writes.
 DISK_MIB = 1024
 

@@ -63,7 +63,8 @@ class VagrantProvider:
         if missing:
             self._check_room(len(missing), len(absent))
             progress.waiting("vagrant up " + " ".join(missing))
-            self._calls(progress).up(missing)
+            one_by_one = self._made_by() in machines.ONE_BY_ONE
+            self._calls(progress).up(missing, one_by_one=one_by_one)
         if missing or set(names) - set(self._known()):
             progress.waiting("sshd on " + ", ".join(names))
             self._meet(missing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -9,8 +10,8 @@ from typing import cast
 import pytest
 
 from labkit import errors
-from labkit.model import commands, spec
-from labkit.providers.vagrant import calls, contact, machines
+from labkit.model import commands, events, spec
+from labkit.providers.vagrant import calls, contact, machines, provider
 from labkit.ssh import connection, keys
 from tests.unit.providers.conftest import Fake
 
@@ -35,6 +36,15 @@ def test_up_is_one_call_for_all_and_pins_what_it_meets(fake: Fake) -> None:
     assert told["LABKIT_MACHINES"] == "control=192.168.56.10,node1=192.168.56.11"
     assert fake.ensure() == ()
     assert fake.calls() == ["status --machine-readable"]
+
+
+def test_containers_are_made_one_by_one(fake: Fake) -> None:
+    lab = dataclasses.replace(fake.lab, vagrant=spec.VagrantSpec(provider="lxc"))
+    made = provider.VagrantProvider(lab, fake.paths)
+    made.ensure(events.Progress(events.ignore, total=1))
+    assert fake.calls()[0] == "up control node1 --no-provision --no-parallel"
+    with pytest.raises(errors.NotSupported, match="provider lxc cannot have before"):
+        made.snapshot_save("before")
 
 
 def test_one_machine_stops_and_starts_while_the_others_go_on(fake: Fake) -> None:

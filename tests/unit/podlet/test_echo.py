@@ -168,6 +168,8 @@ def test_datagrams(port: int) -> None:
 def test_term_ends_it_in_good_order() -> None:
     with serving() as (port, process):
         idle = socket.create_connection(("127.0.0.1", port))
+        idle.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        assert idle.recv(65536), "what nobody has accepted yet, the kernel would reset"
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=5) == 0
         assert idle.recv(1) == b""

@@ -60,8 +60,11 @@ class Calls:
         found = self._run("status", lambda: self._vagrant.status())
         return {each.name: each.state or "" for each in found if each.name}
 
-    def ssh_details(self) -> dict[str, SshDetails]:
-        return parse_ssh_config(self._run("ssh-config", lambda: self._vagrant.ssh_config()))
+    def ssh_details(self, names: Sequence[str]) -> dict[str, SshDetails]:
+        """Of these, which run: some of Vagrant's providers fail where one does not."""
+        words = ["ssh-config", *names]
+        said = self._run(" ".join(words), lambda: self._vagrant._run_vagrant_command(words))
+        return parse_ssh_config(said)
 
     def snapshot_save(self, name: str) -> None:
         self._call("snapshot", "save", "--force", name)

@@ -67,7 +67,7 @@ class VagrantProvider:
             self._calls(progress).up(missing, one_by_one=one_by_one)
         if missing or set(names) - set(self._known()):
             progress.waiting("sshd on " + ", ".join(names))
-            self._meet(missing)
+            self._meet(names, missing)
         return tuple(missing)
 
     def machines(self) -> tuple[base.Machine, ...]:
@@ -191,9 +191,9 @@ class VagrantProvider:
         if left != known:
             paths.ensure_file(self._record, json.dumps(left, indent=2))
 
-    def _meet(self, started: Sequence[str]) -> None:
+    def _meet(self, names: Sequence[str], started: Sequence[str]) -> None:
         """Learn where each sshd is now, whose key it has if that is new, and set the clocks."""
-        details = self._calls().ssh_details()
+        details = self._calls().ssh_details(names)
         known, public = self._known(), self._public_key()
 
         def greet(name: str) -> tuple[str, Pin]:

@@ -81,7 +81,9 @@ def answer(state: Any, verb: str, words: list[str]) -> list[str]:
     if verb == "status":
         return [f"1,{name},state,{each['state']}" for name, each in machines.items()]
     if verb == "ssh-config":
-        running = {name: each for name, each in machines.items() if each["state"] == "running"}
+        running = {name: machines[name] for name in words}
+        if not all(each["state"] == "running" for each in running.values()):
+            return ["one of them is not yet ready for SSH"]
         return [
             f"Host {name}\n  HostName 127.0.0.1\n  User root\n  Port {each['port']}\n"
             f'  IdentityFile "/nowhere/key"\n  IdentityFile {each["key"]}\n'

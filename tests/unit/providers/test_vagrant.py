@@ -26,7 +26,7 @@ def test_a_lab_that_was_never_made_asks_vagrant_nothing(fake: Fake) -> None:
 
 def test_up_is_one_call_for_all_and_pins_what_it_meets(fake: Fake) -> None:
     assert fake.ensure() == ("control", "node1")
-    assert fake.calls() == ["up control node1 --no-provision", "ssh-config"]
+    assert fake.calls() == ["up control node1 --no-provision", "ssh-config control node1"]
     for name, node in fake.nodes.items():
         assert keys.same(fake.provider.endpoint(name).host_key, node.endpoint.host_key)
         with node.connect() as session:
@@ -36,6 +36,13 @@ def test_up_is_one_call_for_all_and_pins_what_it_meets(fake: Fake) -> None:
     assert told["LABKIT_MACHINES"] == "control=192.168.56.10,node1=192.168.56.11"
     assert fake.ensure() == ()
     assert fake.calls() == ["status --machine-readable"]
+
+
+def test_only_machines_that_run_are_asked_for_their_sshd(fake: Fake) -> None:
+    fake.ensure()
+    fake.provider.stop()
+    assert fake.provider.start(["node1"], events.Progress(events.ignore, total=1)) == ("node1",)
+    assert fake.calls()[-1] == "ssh-config node1"
 
 
 def test_containers_are_made_one_by_one(fake: Fake) -> None:
@@ -53,7 +60,7 @@ def test_one_machine_stops_and_starts_while_the_others_go_on(fake: Fake) -> None
     assert fake.states() == {"control": "running", "node1": "stopped"}
     fake.calls()
     assert fake.ensure() == ("node1",)
-    assert fake.calls()[1:] == ["up node1 --no-provision", "ssh-config"]
+    assert fake.calls()[1:] == ["up node1 --no-provision", "ssh-config control node1"]
 
 
 @pytest.mark.parametrize("state", ["shutoff", "saved", "paused", "aborted", "preparing"])

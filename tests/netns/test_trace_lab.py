@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -163,6 +164,7 @@ def test_the_rules_go_with_the_connection(opened: lab.Lab) -> None:
     assert rules_of(opened) == before
 
 
+PORTS = {"a": 81, "b": 82}
 WRONG = [
     # fault, sender, via, the cause as trace tells it, and as predict does; empty: the rules are
     # innocent, so predict lets it through
@@ -297,6 +299,28 @@ def only_on(node: str) -> api.Lacks:
         return "" if homes == {node} else f"has addresses on {homes}"
 
     return lacks
+
+
+def test_of_several_ports_the_one_that_lacks_is_named(opened: lab.Lab) -> None:
+    ports = [{"name": name, "port": port, "targetPort": 8080} for name, port in PORTS.items()]
+    pair = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "pair"},
+        "spec": {"ports": ports, "selector": {"name": "app1"}},
+    }
+    opened.apply(pair)
+    probing.wait_until_served(opened.pool, ["node1"], "default/pair", timeout_s=30)
+    saved = opened.exec("node1", ["iptables-save", "-t", "nat"]).stdout.splitlines()
+    chain = "KUBE-PORTALS-CONTAINER"
+    [rule] = [line for line in saved if f"-A {chain} " in line and '"default/pair:b"' in line]
+    opened.exec("node1", ["iptables", "-t", "nat", "-D", *shlex.split(rule)[1:]])
+    found = opened.trace(asking.Request("pair", sender="pod/app1-1", port="b"))
+    opened.delete("service", "pair")
+    assert found.verdict
+    assert found.verdict.cause == (
+        f"no rule led it to a proxy: no rule for spec.clusterIP + spec.ports[1].port in {chain}"
+    )
 
 
 def test_as_a_command(opened: lab.Lab) -> None:

@@ -42,7 +42,8 @@ def trace(
     port = asking.find_port(found.service, request)
     source = random.choice(arming.SOURCE_PORTS)  # noqa: S311 - any will do
     planned = shot.plan_shot(lab, found, request, 1, source_port=source)
-    states = collect.read_nodes(machines, lab.cluster, service=str(port.name))
+    service = f"{request.namespace}/{request.service}"
+    states = collect.read_nodes(machines, lab.cluster, service=service)
     ends = proxying.parse_endpoints(found.endpoints) if found.endpoints else {}
     rules = {
         state.node.name: arming.plan_rules(

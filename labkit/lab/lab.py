@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from labkit import errors, paths
 from labkit.client import config as client_config
-from labkit.inspection import collect, service
+from labkit.inspection import collect
 from labkit.lab import api, lock, objects, reports
 from labkit.model import commands, events, proxying, resources, rules, spec
 from labkit.providers import base, registry
@@ -22,6 +22,7 @@ from labkit.ssh import config as ssh_config
 from labkit.ssh import pool
 
 if TYPE_CHECKING:
+    from labkit.inspection import service
     from labkit.inspection.capture.pcap import Packet
     from labkit.inspection.events.following import Events
     from labkit.inspection.explain.rule import RuleExplanation
@@ -307,6 +308,8 @@ class Lab:
         self, name: str, *, namespace: str = "default", node: str | None = None
     ) -> service.ServiceInspection:
         """Read what a Service became on every node (or on one), right now."""
+        from labkit.inspection import service
+
         nodes = [self.spec.node(node)] if node else self.spec.cluster
         found = collect.read_objects(self.api.client, name, namespace)
         states = collect.read_nodes(self.pool, nodes, service=f"{namespace}/{name}")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from labkit.display import document, shown
-from labkit.inspection import proof, service
 from labkit.model import resources, spec
+
+if TYPE_CHECKING:
+    from labkit.inspection import proof, service
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Iterator
 
 import click
 
 from labkit.cli import complete, options, output, session
-from labkit.inspection.events import event, following
+from labkit.inspection.events import event
 
 
 @click.command()
@@ -35,7 +33,7 @@ def command(
     with current.lab() as lab, lab.events(nodes, kinds=kinds) as happening:
         output.note("listening; Ctrl-C ends it")
         try:
-            for one in _until(happening, seconds):
+            for one in happening.within(seconds):
                 output.lines([show(one)])
         except KeyboardInterrupt:
             return
@@ -43,9 +41,3 @@ def command(
 
 def _as_json(one: event.Event) -> str:
     return json.dumps(one.to_json(), separators=(",", ":"))
-
-
-def _until(happening: following.Events, seconds: float | None) -> Iterator[event.Event]:
-    end = None if seconds is None else time.monotonic() + seconds
-    while one := happening.read(None if end is None else max(0.0, end - time.monotonic())):
-        yield one

@@ -8,17 +8,17 @@ again: a firewall that thinks the table is its own.
 
 from __future__ import annotations
 
-import importlib.resources
 import shlex
+from pathlib import Path
 
 from labkit import errors
 from labkit.faults import facts
 from labkit.faults.fault import Ask, Change, Fault, Step, shell
+from labkit.inspection import scripts
 from labkit.model import portals, rules
 
 #: Nobody listens on the discard port.
 DEAD_PORT = 9
-PYTHON = ("/usr/bin/python3", "-I", "-S", "-c")
 _GONE = 'while "$@" -C {0} 2>/dev/null; do "$@" -D {0}; done'
 #: Ends the occupant, if the process with its number still is that one.
 END_OCCUPANT = """\
@@ -31,8 +31,7 @@ rm -f /run/labkit/fault.pid
 
 def occupy(node: str, *words: str) -> Step:
     """Start a program on the node that stays: see `occupant`."""
-    text = importlib.resources.files("labkit.faults").joinpath("occupant.py").read_text()
-    return Step(node, (*PYTHON, text, *words))
+    return Step(node, scripts.argv(Path(__file__).with_name("occupant.py"), *words))
 
 
 def _iptables(table: str) -> tuple[str, ...]:

@@ -16,6 +16,7 @@
     trace/      one real request, followed over all machines and through the proxy
     events/     what happens everywhere, in one stream, as it happens
     capture/    packets of several nodes in one file
+    scripts     what of ours runs on a machine, as a command
     hosts       a node of any cluster, over SSH
     changes     what is different between two looks
     ways        the five ways into a Service, and the requests that prove them

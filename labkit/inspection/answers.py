@@ -39,15 +39,15 @@ def parse_answer(command: commands.Command) -> Answer:
         said = command.stderr.strip().splitlines()
         return Answer(error=said[-1] if said else f"curl ended with status {command.exit_status}")
     body, _, measured = command.stdout.rpartition("\n")
-    return read_answer(body, measured)
-
-
-def read_answer(body: str, measured: str) -> Answer:
-    """`measured` is how many seconds it took, and the address that it was sent from."""
     seconds, own_address = measured.split(" ")
+    return read_answer(body, float(seconds), own_address)
+
+
+def read_answer(body: str, seconds: float, own_address: str) -> Answer:
+    """A body that came after so many seconds, to the address that it was asked from."""
     told = _parse_echo(body)
     return Answer(
-        milliseconds=round(float(seconds) * 1000, 1),
+        milliseconds=round(seconds * 1000, 1),
         own_address=own_address,
         pod=str(told.get("pod", "")),
         node=str(told.get("node", "")),

@@ -6,11 +6,11 @@ waiting and no more than four commands on one node.
 
 from __future__ import annotations
 
-import importlib.resources
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from labkit import errors
-from labkit.inspection import answers, collect, proof, ways
+from labkit.inspection import answers, collect, proof, scripts, ways
 from labkit.model import resources, spec
 
 #: So much later than the program on the node gives up, we give up on the connection.
@@ -32,8 +32,8 @@ def wait_until_served(
     Raises TimedOut that names the nodes where it does not. Waits on the nodes themselves, for the
     kernel's own word that rules have changed.
     """
-    text = importlib.resources.files("labkit.inspection").joinpath("await_rules.py").read_text()
-    argv = ("/usr/bin/python3", "-I", "-S", "-c", text, service, f"{timeout_s:g}", *parts)
+    script = Path(__file__).with_name("await_rules.py")
+    argv = scripts.argv(script, service, f"{timeout_s:g}", *parts)
     ended = machines.map(
         nodes, lambda node: node.run(argv, check=False, timeout_s=timeout_s + MARGIN_S)
     )

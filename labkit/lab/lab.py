@@ -337,7 +337,7 @@ class Lab:
         """
         from labkit.inspection.predict import asking
 
-        wanted = asking.Request(request) if isinstance(request, str) else request
+        wanted = asking.request_of(request)
         return asking.predict(self.pool, self.api.client, self.spec, wanted, why=why)
 
     def probe(self, request: asking.Request | str, *, count: int = 1) -> Probe:
@@ -348,7 +348,7 @@ class Lab:
         from labkit.inspection.predict import asking
         from labkit.inspection.probe import sending
 
-        wanted = asking.Request(request) if isinstance(request, str) else request
+        wanted = asking.request_of(request)
         return sending.probe(self.pool, self.api.client, self.spec, wanted, count)
 
     def trace(self, request: asking.Request | str, *, why: bool = False) -> Trace:
@@ -359,7 +359,7 @@ class Lab:
         from labkit.inspection.predict import asking
         from labkit.inspection.trace import tracing
 
-        wanted = asking.Request(request) if isinstance(request, str) else request
+        wanted = asking.request_of(request)
         return tracing.trace(self.pool, self.api.client, self.spec, wanted, why=why)
 
     def hold(self, request: asking.Request | str) -> AbstractContextManager[Held]:
@@ -371,7 +371,7 @@ class Lab:
         from labkit.inspection.hold import holding
         from labkit.inspection.predict import asking
 
-        wanted = asking.Request(request) if isinstance(request, str) else request
+        wanted = asking.request_of(request)
         return holding.hold(self.pool, self.api.client, self.spec, wanted)
 
     def capture(
@@ -407,14 +407,13 @@ class Lab:
         from labkit.inspection.events import following, objects, sources
 
         names = [self.spec.node(name).name for name in nodes or [n.name for n in self.spec.cluster]]
-        api, (first, *others) = self.api, objects.WATCHED
-        watched = [(first, True), *((kind, False) for kind in others)]
+        api = self.api
         return following.Events(
             [
                 *(sources.Node(name, self.pool.connection) for name in names),
                 *(
-                    sources.Objects(kind, api.config, api.dial, is_first=is_first)
-                    for kind, is_first in watched
+                    sources.Objects(kind, api.config, api.dial, is_first=kind is objects.WATCHED[0])
+                    for kind in objects.WATCHED
                 ),
             ],
             kinds,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from labkit.inspection import schema
 
@@ -14,12 +14,10 @@ SCHEMA, VERSION = "event", 1
 #: Where what the API server says comes from.
 API_SERVER = "API server"
 
+#: A `source` is one of those whom we hear: a node or the API server, lost or found again.
 Kind = Literal["rule", "connection", "service", "endpoints", "pod", "node", "source"]
-#: `source` is one of those whom we hear: a node or the API server, lost or found again.
-KINDS: tuple[Kind, ...] = ("rule", "connection", "service", "endpoints", "pod", "node", "source")
-Verb = Literal[
-    "added", "changed", "removed", "began", "connected", "ended", "lost", "found"
-]  # fmt: skip
+KINDS: tuple[Kind, ...] = get_args(Kind)
+Verb = Literal["added", "changed", "removed", "began", "connected", "ended", "lost", "found"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)

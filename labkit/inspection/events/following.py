@@ -16,7 +16,7 @@ READY_S = 15.0
 
 
 class Events:
-    """All events from now on, of these kinds or of all. Made by `follow`; to be closed.
+    """All events from now on, of these kinds or of all. Made by `Lab.events`; to be closed.
 
     >>> with lab.events() as happening:  # doctest: +SKIP
     ...     for one in happening:
@@ -48,15 +48,21 @@ class Events:
             return self._queue.get(timeout=timeout_s)
         return None
 
+    def within(self, seconds: float | None) -> Iterator[event.Event]:
+        """Every event of that time; without a limit, until the stream is closed."""
+        end = None if seconds is None else time.monotonic() + seconds
+        while one := self.read(None if end is None else max(0.0, end - time.monotonic())):
+            yield one
+
     def __iter__(self) -> Iterator[event.Event]:
-        return iter(self.read, None)
+        return self.within(None)
 
     def until(
         self, wanted: Callable[[event.Event], bool], *, timeout_s: float = 30.0
     ) -> tuple[event.Event, ...]:
         """All events up to the first that is `wanted`. Raises TimedOut."""
-        end, seen = time.monotonic() + timeout_s, list[event.Event]()
-        while one := self.read(max(0.0, end - time.monotonic())):
+        seen: list[event.Event] = []
+        for one in self.within(timeout_s):
             seen.append(one)
             if wanted(one):
                 return tuple(seen)

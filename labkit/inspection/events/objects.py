@@ -39,7 +39,7 @@ class Memory:
         After a gap a list comes again: then all happened that makes the two lists differ.
         """
         if isinstance(change, watch.Synced):
-            there = {_name(one): one for one in change.objects}
+            there = {resources.name_of(one): one for one in change.objects}
             before, self._begun = self._begun, True
             found = [
                 *self._gone(there, now),
@@ -47,7 +47,7 @@ class Memory:
             ]
             yield from found if before else ()
         elif change.type == "DELETED":
-            yield from self._forget(_name(change.object), now)
+            yield from self._forget(resources.name_of(change.object), now)
         elif change.type != "BOOKMARK":
             yield from self._now(change.object, now)
 
@@ -60,7 +60,7 @@ class Memory:
             yield self._event("removed", name, f"was {line}", now)
 
     def _now(self, one: resources.Object, now: float) -> Iterator[event.Event]:
-        name, line = _name(one), self.told.say(one)
+        name, line = resources.name_of(one), self.told.say(one)
         before = self._lines.get(name)
         self._lines[name] = line
         if before is None:
@@ -70,11 +70,6 @@ class Memory:
 
     def _event(self, verb: event.Verb, name: str, text: str, now: float) -> event.Event:
         return event.Event(now, event.API_SERVER, self.told.kind, verb, name, text)
-
-
-def _name(one: resources.Object) -> str:
-    meta = one["metadata"]
-    return "/".join(part for part in (meta.get("namespace"), meta["name"]) if part)
 
 
 # --- what one line says --------------------------------------------------------------------------

@@ -6,7 +6,6 @@ heard again when it is back.
 
 from __future__ import annotations
 
-import functools
 import threading
 import time
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from typing import Protocol
 from labkit import errors
 from labkit.client import config as client_config
 from labkit.client import watch, wire
-from labkit.inspection import collect
+from labkit.inspection import collect, scripts
 from labkit.inspection.events import event, objects, told
 
 #: How long to wait before a node that was lost is asked again: nobody announces that it is back.
@@ -33,12 +32,6 @@ class Source(Protocol):
     def run(self, tell: Tell, heard: threading.Event) -> None: ...
 
     def stop(self) -> None: ...
-
-
-@functools.cache
-def node_script() -> str:
-    """A file of its own, so that it can be read, and run on a node by hand."""
-    return Path(__file__).with_name("on_node.py").read_text()
 
 
 class Node:
@@ -71,14 +64,15 @@ class Node:
             self._stream.end()
 
     def _hear(self, tell: Tell, heard: threading.Event) -> None:
-        argv = ("/usr/bin/python3", "-I", "-S", "-c", node_script())
+        argv = scripts.argv(Path(__file__).with_name("on_node.py"))
         with self._connect(self.name).stream(argv) as self._stream:
             if self._stopping.is_set():  # meanwhile, when there was nothing to end yet
                 self._stream.end()
-            for line in self._stream.lines():
-                if told.is_ready(line):
-                    self._find(tell)
-                    heard.set()
+            lines = self._stream.lines()
+            if told.is_ready(next(lines, "{}")):
+                self._find(tell)
+                heard.set()
+            for line in lines:
                 for one in told.parse(self.name, line):
                     tell(one)
 

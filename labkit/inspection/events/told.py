@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from labkit.inspection.events import event
-
-#: Each event of the journal, as a verb.
-VERBS: Mapping[str, event.Verb] = {"began": "began", "connected": "connected", "ended": "ended"}
 
 
 def is_ready(line: str) -> bool:
@@ -22,7 +19,9 @@ def parse(node: str, line: str) -> Iterator[event.Event]:
     told = json.loads(line)
     if "journal" in told:
         record = told["journal"]["record"]
-        yield _connection(node, told["when"], told["journal"]["event"], record)
+        verb = told["journal"]["event"]
+        said, client = VERBS[verb](record), record["client"]
+        yield event.Event(told["when"], node, "connection", verb, client, said, record)
         return
     by = {"by": told["by"]} if told.get("by") else {}
     for table, rule in told.get("removed", ()):
@@ -38,11 +37,6 @@ def _rule(
     details = {"table": table, "rule": text, **by}
     said = f"{rest}, by {by['by']}" if by else rest
     return event.Event(when, node, "rule", verb, f"{table} {chain}", said, details)
-
-
-def _connection(node: str, when: float, what: str, record: Mapping[str, Any]) -> event.Event:
-    said = {"began": _say_began, "connected": _say_connected, "ended": _say_ended}[what](record)
-    return event.Event(when, node, "connection", VERBS[what], record["client"], said, record)
 
 
 def _say_began(record: Mapping[str, Any]) -> str:
@@ -62,3 +56,11 @@ def _say_ended(record: Mapping[str, Any]) -> str:
     lasted_ms = (clock["ended"] - clock["began"]) * 1000
     moved = f"{record['bytesUp']} bytes there, {record['bytesDown']} back"
     return f"{record['outcome']} after {lasted_ms:.1f} ms; {moved}"
+
+
+#: Each event of the journal, which is a verb too, and what one says of the record then.
+VERBS: Mapping[event.Verb, Callable[[Mapping[str, Any]], str]] = {
+    "began": _say_began,
+    "connected": _say_connected,
+    "ended": _say_ended,
+}

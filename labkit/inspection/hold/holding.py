@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labkit import errors
-from labkit.inspection import answers, collect, ways
+from labkit.inspection import answers, collect, scripts, ways
 from labkit.inspection.predict import asking
 from labkit.inspection.probe import shot
 from labkit.model import spec
@@ -19,12 +18,6 @@ if TYPE_CHECKING:
     from labkit.client import http
 
 _ENDED = json.dumps({"error": "the program that held the connection has ended"})
-
-
-@functools.cache
-def script() -> str:
-    """A file of its own, so that it can be read, and run on a machine by hand."""
-    return Path(__file__).with_name("on_sender.py").read_text()
 
 
 class Held:
@@ -52,8 +45,7 @@ class Held:
         told = self._read()
         if "error" in told:
             return answers.Answer(error=told["error"])
-        measured = f"{told['seconds']} {self.source.partition(':')[0]}"
-        return answers.read_answer(told["body"], measured)
+        return answers.read_answer(told["body"], told["seconds"], self.source.partition(":")[0])
 
     def _read(self) -> dict[str, Any]:
         told: dict[str, Any] = json.loads(next(self._lines, _ENDED))
@@ -79,7 +71,7 @@ def hold(
             f"{planned.service} speaks {planned.protocol}, which knows no connections",
             hint="`labkit probe` sends single requests",
         )
-    program = ("/usr/bin/python3", "-I", "-S", "-c", script())
-    argv = planned.within((*program, planned.address, str(planned.port), str(ways.TIMEOUT_S)))
+    words = (planned.address, str(planned.port), str(ways.TIMEOUT_S))
+    argv = planned.within(scripts.argv(Path(__file__).with_name("on_sender.py"), *words))
     with connections.connection(planned.machine).stream(argv) as stream:
         yield Held(planned, stream)

@@ -34,6 +34,11 @@ class Request:
     node: str = ""
 
 
+def request_of(asked: Request | str) -> Request:
+    """A Service's name stands for a request that says no more."""
+    return Request(asked) if isinstance(asked, str) else asked
+
+
 def predict(
     machines: collect.Machines,
     client: http.Client,

@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from labkit import errors
-from labkit.inspection import collect
+from labkit.inspection import collect, scripts
 from labkit.inspection.trace import arming, joining
 
 _ENDED = json.dumps({"trouble": "it ended before it said anything"})
 
 
-@functools.cache
-def node_script() -> str:
-    """A file of its own, so that it can be read, and run on a node by hand."""
-    return Path(__file__).with_name("on_node.py").read_text()
-
-
 def on_node(*words: str) -> tuple[str, ...]:
     """The command that runs the script there."""
-    return ("/usr/bin/python3", "-I", "-S", "-c", node_script(), *words)
+    return scripts.argv(Path(__file__).with_name("on_node.py"), *words)
 
 
 class Listener:

@@ -53,12 +53,12 @@ def judge(case: Case) -> Verdict:
             "or it is not one of a node's"
         )
         return Verdict(case.planned.sender, cause)
-    return (
-        _refused(story.there)
-        or (_after_the_proxy(case) if story.record else None)
-        or _not_turned(case)
-        or _not_taken(case)
-    )
+    if refused := _refused(story.there):
+        return refused
+    if story.record:
+        return _after_the_proxy(case)
+    turn = _last_turn(story)
+    return _not_taken(case, *turn) if turn else _not_turned(case)
 
 
 def _refused(passages: Sequence[events.Passage]) -> Verdict | None:
@@ -78,11 +78,17 @@ def _refuses(rule: str) -> bool:
 # --- it came to a node, and no proxy knows of it -------------------------------------------------
 
 
-def _not_turned(case: Case) -> Verdict | None:
-    """No rule of nat changed where it goes: one came first that said ACCEPT, or one lacks."""
+def _last_turn(story: joining.Story) -> tuple[events.Judged, str] | None:
+    """The last rule of nat that changed where it goes, and where that is."""
+    for one in reversed(_met(story)):
+        if found := _TURNS.search(one.rule):
+            return one, found[1]
+    return None
+
+
+def _not_turned(case: Case) -> Verdict:
+    """No rule changed where it goes: one came first that said ACCEPT, or one lacks."""
     met, last = _met(case.story), _last(case.story)
-    if any(_TURNS.search(one.rule) for one in met):
-        return None
     ended = next((one for one in met if one.rule and one.verdict == "ACCEPT"), None)
     if ended:
         cause = f"in table nat, chain {ended.chain}, this came first and let it pass: {ended.rule}"
@@ -110,18 +116,15 @@ def _what_lacks(case: Case, node: str) -> str:
     return "is it an address of this Service, and of this node?"
 
 
-def _not_taken(case: Case) -> Verdict:
+def _not_taken(case: Case, led: events.Judged, target: str) -> Verdict:
     """A rule led it somewhere, and there it was not taken."""
     node, source = _last(case.story).node, case.story.there[0].first.source
-    led = next(one for one in reversed(_met(case.story)) if _TURNS.search(one.rule))
     ours = led.chain in _OURS
     whose = "a rule" if ours else f"a rule that userspace mode did not write ({led.rule})"
-    target = _TURNS.search(led.rule)
-    assert target is not None
-    address, _, port = target[1].rpartition(":")
+    address, _, port = target.rpartition(":")
     state = case.state(node)
     if address and state and address != str(state.node.address):
-        return Verdict(node, f"{whose} led it to {target[1]}, which did not answer")
+        return Verdict(node, f"{whose} led it to {target}, which did not answer")
     owner = (
         sockets.find_listener(state.sockets, case.planned.protocol, int(port)) if state else None
     )

@@ -8,17 +8,18 @@ from typing import Any
 
 import pytest
 
-from labkit.inspection.events import event
+from labkit.inspection.events import event, following
 from tests.unit.cli.conftest import Run
 from tests.unit.cli.fakes import FakeWorld
 
 RULE = event.Event(0.0, "node1", "rule", "added", "nat CHAIN", "-j ACCEPT")
 
 
-class Happening:
+class Happening(following.Events):
     """One event, then silence, or Ctrl-C."""
 
     def __init__(self, *, interrupted: bool = False) -> None:
+        super().__init__([])
         self.asked: list[Any] = []
         self.waited: list[float | None] = []
         self._said: list[event.Event | None] = [RULE]
@@ -35,7 +36,7 @@ class Happening:
     def __exit__(self, *_: object) -> None:
         self.closed = True
 
-    def read(self, timeout_s: float | None) -> event.Event | None:
+    def read(self, timeout_s: float | None = None) -> event.Event | None:
         self.waited.append(timeout_s)
         if not self._said and self._interrupted:
             raise KeyboardInterrupt

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from labkit.agent import conntrack, describe, http, journal, live, ways
+from labkit.agent import conntrack, describe, http, journal, live, sockets, ways
 
 #: The kernel knows of a UDP flow for so long after its last datagram; and a client's port may then
 #: be another flow's.
@@ -93,8 +93,12 @@ class Debug:
         return describe.describe_record(record, self._around)
 
     def _look_up(self, record: journal.Record) -> None:
-        """What a UDP client asked for, connection tracking knows for a while."""
-        if record.asked is None and record.arrived_at is not None:
+        """What a client asked for. Of a UDP client, connection tracking knows it for a while."""
+        if record.asked is not None:
+            return
+        if record.original:
+            record.asked = sockets.parse_address(record.original)
+        elif record.arrived_at is not None:
             known_until = (record.ended or self._clock()) + FLOW_S
             if self._clock() < known_until:
                 record.asked = self._find_destination(record.arrived_at, record.client)

@@ -78,6 +78,7 @@ class Record:
         "ended",
         "failures",
         "number",
+        "original",
         "outcome",
         "service_port",
         "source",
@@ -97,9 +98,12 @@ class Record:
         #: As it was at that moment: the addresses at which one could ask for it.
         self.service_port = service_port
         self.client = client
-        #: The address that was asked for, before any rule changed it. None: nobody knows.
+        #: The address that was asked for, before any rule changed it. None: nobody knows, or
+        #: nobody has looked yet at what is known of it, which is one of the next two.
         self.asked: Address | None = None
-        #: The address of ours that a rule turned it to.
+        #: TCP: that address, as the kernel says it.
+        self.original = b""
+        #: UDP: the address of ours that a rule turned it to.
         self.arrived_at: Address | None = None
         self.choice: balancer.Choice | None = None
         #: Endpoints that did not answer, each with the reason, in order.

@@ -30,6 +30,8 @@ Callback = Callable[[int], object]
 #: Wake me when it becomes readable, writable, or its other end has no more to say - each time that
 #: happens, not as long as it lasts: registered once, never changed.
 EDGES = select.EPOLLIN | select.EPOLLPRI | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
+#: The same without "writable", which a socket is from the beginning: that would be told at once.
+READ_EDGES = EDGES & ~select.EPOLLOUT
 
 
 class Timer:
@@ -71,6 +73,10 @@ class Loop:
     def replace(self, fd: int, callback: Callback) -> None:
         """Hand a descriptor that is already watched to somebody else."""
         self._callbacks[fd] = callback
+
+    def change(self, fd: int, events: int) -> None:
+        """Ask for other `events`. What has happened before is told once more."""
+        self._epoll.modify(fd, events)
 
     def remove(self, fd: int) -> None:
         """Forget a descriptor. To be called before it is closed."""

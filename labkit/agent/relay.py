@@ -26,6 +26,7 @@ class Relay:
     """Both directions of one proxied connection. Owns both sockets, and closes them."""
 
     __slots__ = (
+        "_asked_to_write",
         "_backend",
         "_client",
         "_closed",
@@ -53,12 +54,14 @@ class Relay:
         #: How it will have ended: who was the first to say that this was all.
         self._first: journal.Outcome | None = None
         self._queued = False
+        #: Whether the loop tells when the client can take more: only once it could not.
+        self._asked_to_write = False
         self._closed = False
 
     def start(self, events: int) -> None:
         """Begin. The backend is watched already, by whoever connected it and was told `events`."""
         self._loop.replace(self._backend.fileno(), self._on_backend)
-        self._loop.add(self._client.fileno(), event_loop.EDGES, self._on_client)
+        self._loop.add(self._client.fileno(), event_loop.READ_EDGES, self._on_client)
         self._move(0, events)  # of the client's side the loop will tell
 
     def moved(self) -> tuple[int, int]:
@@ -102,9 +105,13 @@ class Relay:
         if up.over and down.over:
             # A reset that was met in writing is not met again in reading: it is passed on here.
             self._close(self._ending(), rudely=up.broken or down.broken)
-        elif more and not self._queued:
+            return
+        if more and not self._queued:
             self._queued = True
             self._loop.soon(self._go_on)
+        if down.waits and not self._asked_to_write:
+            self._asked_to_write = True
+            self._loop.change(self._client.fileno(), event_loop.EDGES)
 
     def _go_on(self) -> None:
         self._queued = False

@@ -30,7 +30,8 @@ def listen_tcp(ip: str, port: int) -> socket.socket:
     sock = _open(ip, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        _keep_awake(sock)
+        _send_at_once(sock)
+        watch_peer(sock)
         sock.bind((ip, port))
         sock.listen(BACKLOG)
     except BaseException:
@@ -58,9 +59,13 @@ def accept(listener: socket.socket) -> tuple[Plain, tuple[str, int]]:
 
 
 def begin_connect(ip: str, port: int) -> tuple[Plain, int]:
-    """A TCP socket on its way to a pod, and the error number so far: EINPROGRESS is good news."""
+    """A TCP socket on its way to a pod, and the error number so far: EINPROGRESS is good news.
+
+    Its peer is not watched yet (`watch_peer`): three system calls that only a connection needs
+    which lasts.
+    """
     sock = Plain(_family(ip), socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    _keep_awake(sock)
+    _send_at_once(sock)
     return sock, sock.connect_ex((ip, port))
 
 
@@ -75,6 +80,14 @@ def connect_udp(ip: str, port: int) -> socket.socket:
     return sock
 
 
+def watch_peer(sock: Plain) -> None:
+    """Let the kernel find out when the other end vanishes, if the socket is open still."""
+    if sock.fileno() >= 0:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_S)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_S)
+
+
 def reset(sock: Plain) -> None:
     """Close so that the other end gets a reset, not an end that looks like an answer."""
     with contextlib.suppress(OSError):
@@ -82,17 +95,21 @@ def reset(sock: Plain) -> None:
     sock.close()
 
 
-def original_destination(sock: Plain) -> tuple[str, int] | None:
-    """The address that the client of an accepted connection asked for.
+def original_destination(sock: Plain) -> bytes:
+    """The address that the client of an accepted connection asked for, as the kernel says it.
 
-    The kernel's connection tracking remembers it, because it has to change the answers back. None
-    where nothing is tracked.
+    Its connection tracking remembers it, because it has to change the answers back. Empty where
+    nothing is tracked.
     """
     try:
-        answer = sock.getsockopt(socket.SOL_IP, _SO_ORIGINAL_DST, _SOCKADDR_IN.size)
+        return sock.getsockopt(socket.SOL_IP, _SO_ORIGINAL_DST, _SOCKADDR_IN.size)
     except OSError:
-        return None
-    _, port, ip = _SOCKADDR_IN.unpack(answer)
+        return b""
+
+
+def parse_address(sockaddr: bytes) -> tuple[str, int]:
+    """An IPv4 address and a port, from a `sockaddr_in`."""
+    _, port, ip = _SOCKADDR_IN.unpack(sockaddr)
     return socket.inet_ntoa(ip), int.from_bytes(port)
 
 
@@ -116,8 +133,5 @@ def _family(ip: str) -> int:
     return socket.AF_INET6 if ":" in ip else socket.AF_INET
 
 
-def _keep_awake(sock: Plain) -> None:
+def _send_at_once(sock: Plain) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_S)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_S)

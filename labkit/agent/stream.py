@@ -78,6 +78,11 @@ class Stream:
             self._read_on = True
         return bool(source & _READABLE or (sink & _WRITABLE and (self._held or self._in_pipe)))
 
+    @property
+    def waits(self) -> bool:
+        """Something was read that the sink had no room for."""
+        return bool(self._held or self._in_pipe)
+
     def move(self, *, last: bool) -> bool:
         """Move what can be moved now. True: there may be more, but others should have a turn.
 
@@ -87,7 +92,7 @@ class Stream:
         """
         more = True
         for _ in range(ROUNDS):
-            if not self._drain():
+            if (self._held or self._in_pipe) and not self._drain():
                 return False
             if self._failure:
                 raise self._failure
@@ -162,8 +167,10 @@ class Stream:
         return not self.over
 
     def _pass_on_the_end(self) -> None:
-        with contextlib.suppress(OSError):  # it may have gone meanwhile
+        try:
             self._sink.shutdown(socket.SHUT_WR)
+        except OSError:  # it has gone meanwhile
+            return
 
 
 def _open_pipe() -> tuple[int, int] | None:

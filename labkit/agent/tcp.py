@@ -65,7 +65,7 @@ class TcpProxy:
 
     def _could_not_take(self, client: sockets.Plain, address: journal.Address) -> None:
         record = self._book.begin(self.service_port, address)
-        record.asked = sockets.original_destination(client)
+        record.original = sockets.original_destination(client)
         self._book.end(record, "out of descriptors")
 
 
@@ -87,7 +87,7 @@ class Connection:
         self._book = book
         self._client = client
         self._record = record = book.begin(service_port, address, self)
-        record.asked = sockets.original_destination(client)
+        record.original = sockets.original_destination(client)
         self._relay: relay.Relay | None = None
         self._dial: dial.Dial | None = dial.Dial(
             loop, rotation, book, record, on_connected=self._carry, on_failed=self._refuse

@@ -306,7 +306,7 @@ def test_the_journal_asks_once_a_connection_and_never_for_a_chunk(
     calls: list[str] = []
     real = sockets.original_destination
 
-    def counted(sock: socket.socket) -> tuple[str, int] | None:
+    def counted(sock: socket.socket) -> bytes:
         calls.append("SO_ORIGINAL_DST")
         return real(sock)
 

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -256,17 +257,54 @@ def test_US_43_connections_outlive_their_proxy_port(bench: Bench) -> None:
                 socket.create_connection(address, timeout=5)
 
 
-def test_US_47_delays_are_off_and_dead_peers_are_found_out() -> None:
-    with sockets.listen_tcp(LOCAL, 0) as listener:
-        outward, _ = sockets.begin_connect(*listener.getsockname())
-        listener.setblocking(True)
-        inward, _ = listener.accept()
-        for sock in (inward, outward):
-            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-            assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 15
-            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL) == 15
-            sock.close()
+def test_US_47_delays_are_off_and_dead_peers_are_found_out(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client's side from the beginning, the pod's as soon as the connection has lasted."""
+    ours: list[sockets.Plain] = []
+
+    def noted(open_: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any) -> Any:
+            sock, rest = open_(*args)
+            ours.append(sock)
+            return sock, rest
+
+        return call
+
+    for name in ("accept", "begin_connect"):
+        monkeypatch.setattr(sockets, name, noted(getattr(sockets, name)))
+    with fakes.tcp_pod(echo) as port, contextlib.ExitStack() as stack:
+        client = stack.enter_context(socket.create_connection(bench.tcp(pod(port)), timeout=5))
+        client.sendall(b"?")
+        assert client.recv(1) == b"?"
+        inward, outward = ours
+        assert all(s.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for s in ours)
+        assert inward.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        bench.running.until(
+            lambda: bool(outward.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+        )
+        for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL):
+            assert [s.getsockopt(socket.IPPROTO_TCP, option) for s in ours] == [15, 15]
+
+
+def test_a_connection_that_is_over_in_a_moment_is_not_watched(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That spares it three system calls."""
+    looked: list[int] = []
+    real = sockets.watch_peer
+
+    def noted(sock: sockets.Plain) -> None:
+        looked.append(sock.fileno())
+        real(sock)
+
+    monkeypatch.setattr(sockets, "watch_peer", noted)
+    with fakes.tcp_pod(echo) as port:
+        address = bench.tcp(pod(port))
+        looked.clear()  # the listening socket's own
+        assert exchange(address, b"?") == b"?"
+        bench.running.until(lambda: bool(looked))
+    assert looked == [-1]
 
 
 def test_descriptors_return_to_where_they_were(bench: Bench) -> None:

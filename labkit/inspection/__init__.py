@@ -11,6 +11,7 @@
     modes/      what the rules alone say of each Service, in userspace and in iptables mode
     layers/     chains, rules, conntrack, sockets, connections of a node, one layer at a time
     predict/    where a request would go, from the rules alone
+    journal     what a proxy's journal says of a connection, in words
     probe/      real requests, and the counters that they moved
     hold/       one connection that stays open, asked again and again
     trace/      one real request, followed over all machines and through the proxy

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from labkit.display import document, shown
 from labkit.inspection import schema
 
 SCHEMA, VERSION = "event", 1
@@ -21,7 +22,7 @@ Verb = Literal["added", "changed", "removed", "began", "connected", "ended", "lo
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Event:
+class Event(shown.Shown):
     """`when` is in seconds since the epoch, by the clock of the machine that noticed it.
 
     `name` is what it happened to: `default/app1`, a node, a client's address, `nat KUBE-...`.
@@ -37,9 +38,18 @@ class Event:
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        clock = self._moment.strftime("%H:%M:%S.%f")[:-3]
-        head = f"{clock} {self.where:<10} {self.kind:<10} {self.verb:<9} {self.name}"
+        """One line, because events come by the dozen; `document` is for one alone."""
+        head = f"{self._clock} {self.where:<10} {self.kind:<10} {self.verb:<9} {self.name}"
         return f"{head}  {self.text}".rstrip()
+
+    def document(self) -> document.Section:
+        told = document.Text(f"{self._clock} UTC, told by {self.where}")
+        text = (document.Text(self.text),) if self.text else ()
+        return document.Section(f"{self.kind} {self.verb}: {self.name}", (told, *text))
+
+    @property
+    def _clock(self) -> str:
+        return self._moment.strftime("%H:%M:%S.%f")[:-3]
 
     @property
     def _moment(self) -> datetime.datetime:

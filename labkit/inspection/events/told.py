@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from labkit.inspection import journal
 from labkit.inspection.events import event
 
 
@@ -35,20 +36,17 @@ def _rule(
 ) -> event.Event:
     _, chain, rest = text.split(" ", 2) if text.count(" ") > 1 else (*text.split(" "), "")
     details = {"table": table, "rule": text, **by}
-    said = f"{rest}, by {by['by']}" if by else rest
+    said = ", ".join(part for part in (rest, f"by {by['by']}" if by else "") if part)
     return event.Event(when, node, "rule", verb, f"{table} {chain}", said, details)
 
 
 def _say_began(record: Mapping[str, Any]) -> str:
     way = f" ({record['way']}, sent by {record['clientIs']})" if record["way"] else ""
-    asked = record["destination"] or "an address that nobody knows"
-    return f"asks {record['servicePort']} at {asked}{way}"
+    return f"asks {record['servicePort']} at {journal.say_asked(record)}{way}"
 
 
 def _say_connected(record: Mapping[str, Any]) -> str:
-    place = f" {record['position']} of {record['of']}" if record.get("position") else ""
-    pod = record.get("pod") or "an endpoint"
-    return f"goes on to {pod} at {record['endpoint']} by {record['chosenBy']}{place}"
+    return f"goes on to {journal.say_chosen(record)}"
 
 
 def _say_ended(record: Mapping[str, Any]) -> str:

@@ -38,7 +38,8 @@ class LayerInspection(shown.Shown):
 
     def document(self) -> document.Section:
         blocks = tuple(_node_section(self.layer, node) for node in self.nodes)
-        return document.Section(f"{self.layer} of {len(self.nodes)} nodes", blocks)
+        of = "1 node" if len(self.nodes) == 1 else f"{len(self.nodes)} nodes"
+        return document.Section(f"{self.layer} of {of}", blocks)
 
 
 def inspect_layer(looks: Iterable[look.Look], layer: str, *, chain: str = "") -> LayerInspection:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from labkit.inspection import answers
+from labkit.inspection import answers, journal
 from labkit.inspection.explain import reading, rule
 from labkit.inspection.probe import shot
 from labkit.inspection.trace import events
@@ -181,17 +181,13 @@ def _proxy(node: str, record: Mapping[str, Any], sent_at: float) -> Iterator[Hop
     """What the journal knows: taken, chosen, dialled."""
     where = f"kube-proxy on {node}"
     began = _seconds(record["time"])
-    asked = record["destination"] or "an address that nobody knows"
+    asked = journal.say_asked(record)
     taken = _since(began, sent_at)
     yield Hop(where, taken, f"takes what {record['client']} sent, meant for {asked}")
     for failed in record["failedDials"]:
         yield Hop(where, None, f"tried {failed['endpoint']} in vain: {failed['why']}")
     if record["endpoint"]:
-        place = f", {record['position']} of {record['of']}" if record.get("position") else ""
-        pod = record.get("pod") or "an endpoint"
-        yield Hop(
-            where, taken, f"chooses {pod} at {record['endpoint']} by {record['chosenBy']}{place}"
-        )
+        yield Hop(where, taken, f"chooses {journal.say_chosen(record)}")
     if record["source"]:
         connected = _since(began + _lasted(record, "connected"), sent_at)
         yield Hop(where, connected, f"has a socket of its own toward it: {record['source']}")

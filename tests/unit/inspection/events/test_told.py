@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 import struct
 from typing import Any
 
@@ -40,7 +42,7 @@ def parse(**line: Any) -> list[tuple[str, str, str, str]]:
 def test_rules_that_went_are_told_before_those_that_came() -> None:
     found = parse(by="iptables-restor", added=[["nat", RULE]], removed=[["filter", "-A INPUT"]])
     assert found == [
-        ("rule", "removed", "filter INPUT", ", by iptables-restor"),
+        ("rule", "removed", "filter INPUT", "by iptables-restor"),
         (
             "rule",
             "added",
@@ -48,6 +50,25 @@ def test_rules_that_went_are_told_before_those_that_came() -> None:
             "-d 10.96.0.1/32 -j DNAT --to-destination 192.168.56.11:34499, by iptables-restor",
         ),
     ]
+
+
+def test_an_event_says_the_same_in_a_line_and_in_a_notebook() -> None:
+    line = json.dumps({"when": 3723.5, "by": "iptables", "added": [["nat", RULE]]})
+    [one] = told.parse("node1", line)
+    shown = html.unescape(re.sub("<[^>]*>", " ", one._repr_html_()))
+    rest = RULE.removeprefix("-A KUBE-PORTALS-HOST ")
+    for fact in (
+        "01:02:03.500",
+        "node1",
+        "rule",
+        "added",
+        "nat KUBE-PORTALS-HOST",
+        rest,
+        "iptables",
+    ):
+        assert fact in shown
+        assert fact in repr(one)
+    assert "\n" not in repr(one)
 
 
 def test_a_connection_from_its_beginning_to_its_end() -> None:
@@ -66,7 +87,7 @@ def test_a_connection_from_its_beginning_to_its_end() -> None:
                 "connection",
                 "connected",
                 client,
-                "goes on to app1-3 at 10.244.1.3:8080 by round robin 2 of 3",
+                "goes on to app1-3 at 10.244.1.3:8080 by round robin, 2 of 3",
             )
         ],
         [

@@ -63,7 +63,8 @@ class Lesson(shown.Shown):
         asked = self._question(question)
         done = progress.load().of(self.name).predictions.get(question)
         answer = done.answer if done else ""
-        return results.Question(self.name, asked.id, asked.text, asked.answers, answer)
+        names = asked.truth in truths.NAMES
+        return results.Question(self.name, asked.id, asked.text, asked.answers, answer, names)
 
     def predict(self, question: str, answer: str) -> results.Question:
         """Commit to an answer; before the request is sent it may still change.
@@ -92,7 +93,8 @@ class Lesson(shown.Shown):
             if prediction:
                 prediction.truth = truth
         answer = prediction.answer if prediction else ""
-        return results.Grade(asked.text, answer, truth, asked.why)
+        say = self.ask(question).say
+        return results.Grade(asked.text, answer, truth, asked.why, say(answer), say(truth))
 
     def check(self, only: str = "", *, wait: bool = True) -> results.CheckReport:
         """Look at the live lab: all checks, or one. What passes is remembered.

@@ -29,13 +29,30 @@ State = Literal["pass", "not yet", "cannot tell"]
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Question(shown.Shown):
-    """A question with its answers, and the one that the learner has committed to."""
+    """A question with its answers, and the one that the learner has committed to.
+
+    `names`: the answers have names that the learner knows, those of chains or machines.
+    """
 
     lesson: str
     id: str
     text: str
     answers: tuple[tuple[str, str], ...]
     predicted: str = ""
+    names: bool = False
+
+    def label(self, value: str) -> str:
+        """An answer to choose: its words, behind its name if it has one."""
+        words = dict(self.answers)[value]
+        return f"{value}: {words}" if self._is_name(value) else words
+
+    def say(self, value: str) -> str:
+        """An answer within a sentence."""
+        words = dict(self.answers).get(value)
+        return value if words is None or self._is_name(value) else f'"{words}"'
+
+    def _is_name(self, value: str) -> bool:
+        return self.names and value != "none"
 
     def document(self) -> document.Section:
         rows = [(value, words, _mine(value, self.predicted)) for value, words in self.answers]
@@ -49,12 +66,17 @@ class Question(shown.Shown):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Grade(shown.Shown):
-    """A prediction beside what happened. `predicted` empty: nobody has predicted anything."""
+    """A prediction beside what happened. `predicted` empty: nobody has predicted anything.
+
+    `expected` and `happened` are the two as one says them.
+    """
 
     question: str
     predicted: str
     truth: str
     why: str
+    expected: str
+    happened: str
 
     @property
     def right(self) -> bool:
@@ -62,10 +84,10 @@ class Grade(shown.Shown):
 
     def _verdict(self) -> str | document.Mark:
         if not self.predicted:
-            return f"It was: {self.truth}. You had not predicted anything."
+            return f"It was {self.happened}. You had not predicted anything."
         if self.right:
-            return document.good(f"You predicted {self.predicted}, and so it was.")
-        return document.bad(f"You predicted {self.predicted}; it was {self.truth}.")
+            return document.good(f"You predicted {self.expected}, and so it was.")
+        return document.bad(f"You predicted {self.expected}; it was {self.happened}.")
 
     def document(self) -> document.Section:
         return document.Section(

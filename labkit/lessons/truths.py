@@ -11,6 +11,8 @@ from labkit.inspection.probe import report
 from labkit.model import words
 
 OWN_CHAINS = "KUBE-"
+#: Those that are names, of a chain or of who is who; the others are only words for what happened.
+NAMES = frozenset({"chain", "chain_node", "pod_node", "client_seen"})
 
 
 def chain(seen: Any) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from labkit.widgets import controls, view
 
 if TYPE_CHECKING:
+    from labkit.lessons import results
     from labkit.lessons.lesson import Lesson
 
 
@@ -21,7 +22,7 @@ class Question(view.View):
                 controls.Choice(
                     "answer",
                     asked.text,
-                    tuple((value, f"{value}: {words}") for value, words in asked.answers),
+                    tuple((value, asked.label(value)) for value, _ in asked.answers),
                     asked.predicted,
                     radio=True,
                 ),
@@ -30,13 +31,13 @@ class Question(view.View):
             {"commit": ("writing it down", self._commit)},
         )
         self._lesson, self._question = lesson, question
-        self.value = asked
-        self.said = _say(asked.predicted)
+        self.keep(asked, _say(asked))
 
     def _commit(self, *, answer: str) -> None:
         asked = self._lesson.predict(self._question, answer)
-        self.value, self.said = asked, _say(asked.predicted)
+        self.keep(asked, _say(asked))
 
 
-def _say(predicted: str) -> str:
-    return f"You expect: {predicted}" if predicted else "Nothing is predicted yet"
+def _say(asked: results.Question) -> str:
+    predicted = asked.predicted
+    return f"You expect {asked.say(predicted)}" if predicted else "Nothing is predicted yet"

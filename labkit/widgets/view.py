@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent import futures
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import anywidget
 import traitlets
 
 from labkit import errors
-from labkit.display import shown
+from labkit.display import document, shown
 from labkit.widgets import controls as form
 
 _HERE = Path(__file__).parent
@@ -42,6 +43,8 @@ class View(anywidget.AnyWidget):
     label = traitlets.Unicode().tag(sync=True)
     controls = traitlets.List(traitlets.Dict()).tag(sync=True)
     html = traitlets.Unicode().tag(sync=True)
+    #: The value's two forms, for where no kernel runs: they are saved with the notebook.
+    still = traitlets.Dict().tag(sync=True)
     #: What is being done right now; empty: nothing.
     busy = traitlets.Unicode().tag(sync=True)
     #: What was done last, in a sentence.
@@ -53,7 +56,8 @@ class View(anywidget.AnyWidget):
     def __init__(
         self, label: str, shows: Sequence[form.Control], actions: Mapping[str, Action]
     ) -> None:
-        super().__init__(label=label, controls=form.to_json(shows))
+        still = _still(_Nothing(label))
+        super().__init__(label=label, controls=form.to_json(shows), still=still)
         self.value: shown.Shown | None = None
         self._actions = dict(actions)
         self._last: futures.Future[None] | None = None
@@ -67,10 +71,14 @@ class View(anywidget.AnyWidget):
 
     def show(self, value: shown.Shown, said: str, html: str = "") -> None:
         """Show a value, by its own HTML or by a livelier one with the same facts."""
-        self.value = value
         with self.hold_trait_notifications():
+            self.keep(value, said)
             self.html = html or value._repr_html_()
-            self.said = said
+
+    def keep(self, value: shown.Shown, said: str) -> None:
+        """Have a value that the controls show already: it is drawn only where there are none."""
+        self.value, self.said = value, said
+        self.still = _still(value)
 
     def close(self) -> None:
         """End the widget and its thread; what it does right now comes to its end."""
@@ -97,13 +105,13 @@ class View(anywidget.AnyWidget):
             self.busy = ""
 
     def __repr__(self) -> str:
-        return f"{self.label}: nothing to show yet" if self.value is None else repr(self.value)
+        return str(self.still["text/plain"])
 
     def _repr_mimebundle_(self, **arguments: Any) -> Any:
-        """The widget, and beside it the value's two forms, for where no kernel ever ran.
+        """The widget, and beside it the value's two forms, for where no kernel runs.
 
-        Where the notebook was saved by JupyterLab, the widget's last state is saved with it:
-        `labkit lab` has that switched on (lessons/jupyter).
+        They are those of the moment when the cell ran. `contents` puts the last ones in their
+        place when the notebook is saved.
         """
         if self._last:
             futures.wait([self._last], SETTLES_S)
@@ -111,10 +119,22 @@ class View(anywidget.AnyWidget):
         if made is None:
             return None
         data, metadata = made if isinstance(made, tuple) else (made, {})
-        return {**data, "text/plain": repr(self), **self._still()}, metadata
+        return {**data, **self.still}, metadata
 
-    def _still(self) -> dict[str, str]:
-        return {} if self.value is None else {"text/html": self.value._repr_html_()}
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Nothing(shown.Shown):
+    """What a widget has to show before its first value."""
+
+    label: str
+
+    def document(self) -> document.Section:
+        return document.Section(f"{self.label}: nothing to show yet", ())
+
+
+def _still(value: shown.Shown) -> dict[str, str]:
+    again = "<p><em>Seen last. Run the cell again to have its buttons back.</em></p>"
+    return {"text/plain": repr(value), "text/html": value._repr_html_() + again}
 
 
 #: What to say while it happens, and what to do with the values of the controls.

@@ -110,6 +110,20 @@ def open_notebook(page: playwright.Page, server: Jupyter, name: str) -> None:
     page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.ready")
 
 
+def open_without_kernel(page: playwright.Page, server: Jupyter, name: str) -> None:
+    """The notebook on a page that starts no kernel for it."""
+    page.goto(f"{server.url}lab?token={server.token}&reset")
+    page.wait_for_function("window.jupyterapp?.restored")
+    page.evaluate("window.jupyterapp.restored")
+    page.evaluate(
+        "path => window.jupyterapp.commands.execute('docmanager:open',"
+        " {path, kernelPreference: {shouldStart: false}})"
+        ".then(opened => opened.context.ready).then(() => null)",
+        name,
+    )
+    page.wait_for_selector(".jp-Notebook")
+
+
 def run_all(page: playwright.Page) -> None:
     """Run every cell, and wait until the last of them has been run."""
     run_command(page, "notebook:run-all-cells")

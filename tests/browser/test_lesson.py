@@ -12,10 +12,12 @@ from playwright import sync_api as playwright
 
 import labkit
 from labkit import faults
+from labkit.lessons import lesson as lessons
 from labkit.lessons import progress, workspace
 from tests.browser import jupyter
 
 pytestmark = [pytest.mark.browser, pytest.mark.lab, pytest.mark.timeout(300)]
+WRONG = 'You predicted "one: the first that was asked"; it was "all three".'
 Opened: TypeAlias = Callable[[str], playwright.Page]
 
 
@@ -43,32 +45,80 @@ def test_a_wrong_prediction_is_graded_and_still_known_when_the_kernel_is_not(
     expect = playwright.expect
     lesson = opened(name)
     jupyter.run_all(lesson)
-    expect(lesson.get_by_text("It was: 3. You had not predicted anything.")).to_be_visible()
+    expect(
+        lesson.get_by_text('It was "all three". You had not predicted anything.')
+    ).to_be_visible()
     asked = question(lesson, "How many copies will answer?")
     asked.get_by_label("one: the first that was asked").check()
     asked.get_by_role("button", name="Commit").focus()
     lesson.keyboard.press("Enter")
-    expect(asked.get_by_role("status")).to_have_text("You expect: 1")
+    expect(asked.get_by_role("status")).to_have_text('You expect "one: the first that was asked"')
     jupyter.run_all(lesson)
-    expect(lesson.get_by_text("You predicted 1; it was 3.")).to_be_visible()
+    expect(lesson.get_by_text(WRONG)).to_be_visible()
     assert progress.load().of(name).predictions["how-many"] == progress.Prediction("1", "3")
 
     jupyter.restart_kernel(lesson)
     asked.get_by_role("button", name="Commit").click()
     expect(asked.get_by_role("status")).to_contain_text("run this cell again")
     jupyter.run_all(lesson)
-    expect(lesson.get_by_text("You predicted 1; it was 3.")).to_be_visible()
+    expect(lesson.get_by_text(WRONG)).to_be_visible()
     expect(asked.get_by_label("one: the first that was asked")).to_be_checked()
 
     jupyter.save(lesson)
-    jupyter.shut_down_kernels(server)
     path = server.folder / f"{name}.ipynb"
     saved = path.read_text()
-    jupyter.open_notebook(lesson, server, path.name)
-    expect(lesson.get_by_text("You predicted 1; it was 3.")).to_be_visible()
-    expect(question(lesson, "How many").get_by_role("status")).to_have_text("You expect: 1")
     workspace.copy_notebooks(server.folder)
     assert json.loads(path.read_text()) == json.loads(saved), "the learner's work is never replaced"
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+def test_a_lesson_half_done_is_read_without_a_kernel_and_goes_on_with_one(
+    opened: Opened, server: jupyter.Jupyter, lab: labkit.Lab, theme: str, tmp_path: Path
+) -> None:
+    expect = playwright.expect
+    lessons.start("00", lab).reset()
+    lesson = opened("00-the-lab")
+    jupyter.run_all(lesson)
+    asked = question(lesson, "How many copies will answer?")
+    asked.get_by_label("two").check()
+    asked.get_by_role("button", name="Commit").click()
+    expect(asked.get_by_role("status")).to_have_text('You expect "two"')
+    traffic = lesson.get_by_role("group", name="Traffic to default/app1")
+    traffic.get_by_label("Requests").fill("7")
+    traffic.get_by_role("button", name="Send").click()
+    expect(traffic.get_by_role("status")).to_contain_text("7 of 7 requests were answered")
+    jupyter.save(lesson)
+    jupyter.open_notebook(lesson, server, "00-the-lab.ipynb")
+    expect(asked.get_by_role("status")).to_have_text('You expect "two"')
+    asked.get_by_label("all three").check()
+    asked.get_by_role("button", name="Commit").click()
+    expect(asked.get_by_role("status")).to_have_text('You expect "all three"')
+    jupyter.save(lesson)
+
+    jupyter.shut_down_kernels(server)
+    jupyter.open_without_kernel(lesson, server, "00-the-lab.ipynb")
+    jupyter.set_theme(lesson, theme)
+    still = lesson.locator(".jp-RenderedHTMLCommon section.labkit")
+    mine = lesson.get_by_role("row", name="3 all three this one")
+    expect(mine).to_be_visible()
+    expect(still.filter(has_text="7 of 7")).to_be_visible()
+    expect(still.filter(has_text="kube-apiserver").first).to_be_visible()
+    expect(lesson.get_by_text("Loading widget")).to_have_count(0)
+    expect(lesson.locator(".labkit-view")).to_have_count(0)
+    lesson.set_viewport_size({"width": 1280, "height": 3000})
+    for place, cell in enumerate(lesson.locator(".jp-CodeCell").all()):
+        cell.screenshot(path=tmp_path / f"still-{place}.png")
+    colours = mine.evaluate(
+        "one => [getComputedStyle(one).color,"
+        " getComputedStyle(one.closest('.jp-Notebook')).backgroundColor]"
+    )
+    assert colours[0] != colours[1]
+
+    jupyter.open_notebook(lesson, server, "00-the-lab.ipynb")
+    expect(still.filter(has_text="7 of 7")).to_be_visible()
+    jupyter.run_all(lesson)
+    traffic.get_by_role("button", name="Send").click()
+    expect(traffic.get_by_role("status")).to_contain_text("10 of 10 requests were answered")
 
 
 def test_hints_climb_to_the_solution_which_is_then_applied(opened: Opened, lab: labkit.Lab) -> None:

@@ -139,24 +139,37 @@ def test_what_cannot_be_is_refused_in_words(notebook: playwright.Page, lab: labk
     assert node_port(lab) == 30062
 
 
-def test_reopened_when_its_kernel_is_gone_it_shows_what_was_seen_last(
+def test_reopened_it_is_live_with_its_kernel_and_readable_without(
     notebook: playwright.Page, server: jupyter.Jupyter
 ) -> None:
-    traffic = view(notebook, TRAFFIC)
+    """Also where the kernel was begun anew meanwhile: then the widget says that it is not known."""
+    name = "test_reopened_it_is_live_with_its_kernel_and_readable_without.ipynb"
+    expect = playwright.expect
+    traffic, said = view(notebook, TRAFFIC), "{0} of {0} requests were answered"
+    send = traffic.get_by_role("button", name="Send")
     traffic.get_by_label("Requests").fill("7")
-    traffic.get_by_role("button", name="Send").click()
-    said = "7 of 7 requests were answered"
-    playwright.expect(traffic.get_by_role("status")).to_contain_text(said)
+    send.click()
+    expect(traffic.get_by_role("status")).to_contain_text(said.format(7))
     jupyter.save(notebook)
-    jupyter.shut_down_kernels(server)
-    name = "test_reopened_when_its_kernel_is_gone_it_shows_what_was_seen_last.ipynb"
     jupyter.open_notebook(notebook, server, name)
-    playwright.expect(view(notebook, TRAFFIC).get_by_role("status")).to_contain_text(said)
-    playwright.expect(view(notebook, CHAINS)).to_contain_text("KUBE-PORTALS-CONTAINER")
-    view(notebook, TRAFFIC).get_by_role("button", name="Send").click()
-    playwright.expect(view(notebook, TRAFFIC).get_by_role("status")).to_contain_text(
-        "run this cell again"
-    )
+    expect(traffic.get_by_role("status")).to_contain_text(said.format(7))
+    send.click()
+    expect(traffic.get_by_role("status")).to_contain_text(said.format(10))
+    jupyter.save(notebook)
+
+    jupyter.restart_kernel(notebook)
+    jupyter.open_notebook(notebook, server, name)
+    expect(traffic.get_by_role("status")).to_contain_text(said.format(10))
+    send.click()
+    expect(traffic.get_by_role("status")).to_contain_text("run this cell again")
+    jupyter.save(notebook)
+
+    jupyter.shut_down_kernels(server)
+    jupyter.open_without_kernel(notebook, server, name)
+    still = notebook.locator(".jp-RenderedHTMLCommon section.labkit")
+    expect(still.filter(has_text="10 of 10")).to_be_visible()
+    expect(still.filter(has_text="KUBE-PORTALS-CONTAINER").first).to_be_visible()
+    expect(notebook.get_by_text("Loading widget")).to_have_count(0)
 
 
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])

@@ -12,7 +12,17 @@ import pytest
 
 import labkit
 from labkit import errors
-from labkit.lessons import catalogue, checks, grammar, lesson, progress, proving, scaffold
+from labkit.lessons import (
+    catalogue,
+    checks,
+    grammar,
+    lesson,
+    progress,
+    proving,
+    results,
+    scaffold,
+    truths,
+)
 from labkit.model import portals
 
 NOTEBOOKS = sorted(catalogue.folder().glob("*.ipynb"))
@@ -72,8 +82,12 @@ def test_a_lesson_runs_and_its_checks_mean_something(
     graded = [one for one in texts(notebook) if "You had not predicted anything." in one]
     assert len(graded) == len(file.questions)
     for question, said in zip(file.questions, graded, strict=True):
-        values = [value for value, _ in question.answers]
-        assert any(f"It was: {value}." in said for value in values), said
+        names = question.truth in truths.NAMES
+        asked = results.Question(
+            entry.name, question.id, question.text, question.answers, "", names
+        )
+        known = [asked.say(value) for value, _ in question.answers]
+        assert any(f"It was {answer}." in said for answer in known), said
     begun = lesson.start(entry.number, lab)
     before = begun.check(wait=False)
     assert not file.checks or not before.ok, "the unsolved lesson passes its own checks"

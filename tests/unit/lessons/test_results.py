@@ -14,9 +14,9 @@ VALUES: list[tuple[shown.Shown, list[str]]] = [
         results.Question("02-x", "chain", "Which?", ANSWERS, "B"),
         ["Which?", "the first", "this one"],
     ),
-    (results.Grade("Which?", "A", "A", "So it is."), ["You predicted A", "So it is."]),
-    (results.Grade("Which?", "B", "A", "So it is."), ["You predicted B; it was A."]),
-    (results.Grade("Which?", "", "A", "So it is."), ["It was: A."]),
+    (results.Grade("Which?", "A", "A", "So it is.", "A", "A"), ["You predicted A", "So it is."]),
+    (results.Grade("Which?", "B", "A", "So it is.", "B", "A"), ["You predicted B; it was A."]),
+    (results.Grade("Which?", "", "A", "So it is.", "", "A"), ["It was A."]),
     (results.CheckReport("02-x", (CHECKED,)), ["service: not yet", "port 80", "port 81"]),
     (results.CheckReport("02-x", ()), ["nothing to check"]),
     (results.Hint("02-x", "service", 2, "Look.", ("labkit get",)), ["Hint 2 of 4", "labkit get"]),
@@ -26,6 +26,19 @@ VALUES: list[tuple[shown.Shown, list[str]]] = [
         ["02-x", "15 min", "done", "1 of 2", "3 of 3"],
     ),
 ]
+
+
+def test_an_answer_is_said_in_words_and_a_name_as_it_is() -> None:
+    yes_or_no = (("all", "yes, as before"), ("none", "no: nobody listens"))
+    asked = results.Question("02-x", "q", "Will it?", yes_or_no)
+    assert asked.label("none") == "no: nobody listens"
+    assert asked.say("all") == '"yes, as before"'
+    assert asked.say("some") == "some", "what happened need not be one of the answers"
+    chains = (("KUBE-PORTALS-HOST", "the one of the host"), ("none", "none of them"))
+    asked = results.Question("02-x", "q", "Which?", chains, names=True)
+    assert asked.label("KUBE-PORTALS-HOST") == "KUBE-PORTALS-HOST: the one of the host"
+    assert asked.say("KUBE-PORTALS-HOST") == "KUBE-PORTALS-HOST"
+    assert asked.label("none") == "none of them"
 
 
 @pytest.mark.parametrize(("value", "facts"), VALUES)

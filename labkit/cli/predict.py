@@ -24,7 +24,7 @@ def command(
     \b
       labkit predict app1
       labkit predict app1 --from pod/a --via cluster-ip
-      labkit predict app1 --from client --via node-port --node node2
+      labkit predict app1 --from client --node node2
       labkit predict app1 --why
     """
     with current.lab() as lab:

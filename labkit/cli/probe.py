@@ -26,7 +26,7 @@ def command(
     \b
       labkit probe app1
       labkit probe app1 --from pod/app1-1 --count 6
-      labkit probe app1 --from client --via node-port --node node2
+      labkit probe app1 --from client --node node2
     """
     current: session.Session = context.obj
     with current.lab() as lab:

@@ -18,7 +18,11 @@ _OPTIONS = (
     click.option(
         "--from", "sender", default="", metavar="WHO", help="client, node/NAME or pod/NAME."
     ),
-    click.option("--via", type=click.Choice(asking.VIAS), default="cluster-ip", show_default=True),
+    click.option(
+        "--via",
+        type=click.Choice(asking.VIAS),
+        help="By default node-port from outside the cluster or with --node, else cluster-ip.",
+    ),
     click.option("--port", default="", help="One port of several, by name or number."),
     click.option("--node", default="", shell_complete=complete.nodes, help="Whose node port."),
     click.argument("service", shell_complete=complete.services),
@@ -30,7 +34,7 @@ def options_of(verb: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(verb)
     def called(*given: Any, **typed: Any) -> Any:
-        fields = {name: typed.pop(name) for name in _FIELDS}
+        fields = {name: typed.pop(name) or "" for name in _FIELDS}
         return verb(*given, request=asking.Request(**fields), **typed)
 
     return functools.reduce(lambda inner, option: option(inner), reversed(_OPTIONS), called)

@@ -29,7 +29,7 @@ def command(
     \b
       labkit trace app1
       labkit trace app1 --from pod/app1-1
-      labkit trace app1 --from client --via node-port --node node2
+      labkit trace app1 --from client --node node2
       labkit trace app1 --why              the rules that said no, too; always if it fails
       labkit trace app1 --predict          what the rules say, without sending
     """

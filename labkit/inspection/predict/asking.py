@@ -23,13 +23,14 @@ BRIDGE = "cbr0"
 class Request:
     """`sender` is `client`, `node/NAME` or `pod/NAME`; empty: a process on the first worker.
 
-    `node` is the one whose node port is dialled; empty: the sender's own.
+    `via` empty: the node port, if the sender is outside the cluster or a node is named, else the
+    clusterIP. `node` is the one whose node port is dialled; empty: the sender's own.
     """
 
     service: str
     namespace: str = "default"
     sender: str = ""
-    via: str = "cluster-ip"
+    via: str = ""
     port: str = ""
     node: str = ""
 
@@ -63,7 +64,8 @@ def forecast(
     """Raises NothingMatched and UsageError for what cannot be dialled, or not from there."""
     port = find_port(found.service, request)
     start = _start(lab, found.pods, request)
-    address, number = find_address(port, request, lab.node(request.node or start.machine))
+    target = lab.node(request.node or start.machine)
+    address, number = find_address(port, request, target, outside=start.is_outside)
     packet = packets.Packet(
         port.protocol.lower(), start.address, address, number, arrives_by=start.arrives_by
     )
@@ -132,6 +134,7 @@ class _Start:
     machine: str
     address: IPv4Address
     arrives_by: str = ""
+    is_outside: bool = False
 
 
 def find_port(service: resources.Object, request: Request) -> proxying.ServicePort:
@@ -165,14 +168,16 @@ def _start(lab: spec.LabSpec, pods: Sequence[resources.Object], request: Request
             f"nobody to send is called {request.sender}",
             hint="client, node/NAME or pod/NAME",
         )
-    if request.via != "node-port":
+    if request.via not in ("", "node-port"):
         raise errors.UsageError(
             f"the rules do not say to which node the network takes what {outside[0].name} sends "
             f"to a Service's {request.via}",
             hint="--via node-port, or a sender within the cluster",
         )
     catcher = lab.node(request.node or first.name)
-    return _Start(outside[0].name, catcher.name, outside[0].address, packets.UNREAD)
+    return _Start(
+        outside[0].name, catcher.name, outside[0].address, packets.UNREAD, is_outside=True
+    )
 
 
 def _pod_start(pods: Sequence[resources.Object], name: str, request: Request) -> _Start:
@@ -187,18 +192,23 @@ def _pod_start(pods: Sequence[resources.Object], name: str, request: Request) ->
 
 
 def find_address(
-    port: proxying.ServicePort, request: Request, node: spec.NodeSpec
+    port: proxying.ServicePort, request: Request, node: spec.NodeSpec, *, outside: bool
 ) -> tuple[IPv4Address, int]:
-    if request.via == "node-port" and port.node_port:
+    """What is dialled. `outside`: the sender is no machine of the cluster, and in none of its pods.
+
+    Raises NothingMatched when the Service does not have it.
+    """
+    via = request.via or ("node-port" if outside or request.node else "cluster-ip")
+    if via == "node-port" and port.node_port:
         return node.address, port.node_port
     addresses = {
         "cluster-ip": (port.cluster_ip,),
         "external-ip": port.external_ips,
         "load-balancer": port.ingress_ips,
-    }.get(request.via, ())
+    }.get(via, ())
     for address in addresses:
         if isinstance(address, IPv4Address):
             return address, port.port
     raise errors.NothingMatched(
-        f"{request.service} has no {request.via}", hint=f"one of {', '.join(VIAS)} that it has"
+        f"{request.service} has no {via}", hint=f"one of {', '.join(VIAS)} that it has"
     )

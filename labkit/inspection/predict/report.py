@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -52,10 +53,14 @@ class Prediction(shown.Shown):
     problems: tuple[str, ...] = ()
 
     def document(self) -> document.Section:
+        """What all ways have in common is told once, and first."""
+        alike = _alike(self.ways)
+        begin = self.ways[0].steps[:alike] if alike else ()
         blocks: list[document.Block] = [
             document.Text("Computed from the rules as they are now; nothing was sent."),
             *(document.Text(document.bad(problem)) for problem in self.problems),
-            *(_section(way) for way in self.ways),
+            *([document.Section("All of them begin like this", (_table(begin),))] if begin else ()),
+            *(_section(way, way.steps[alike:]) for way in self.ways),
         ]
         heading = f"{self.sender} dials {self.dialled} ({self.service})"
         return document.Section(heading, tuple(blocks))
@@ -104,16 +109,28 @@ def _refusal(hop: walking.Hop) -> str:
     return refusing.explain_refusal(hop.refused_by, hop.after) if hop.refused_by else ""
 
 
-def _section(way: Way) -> document.Section:
+def _alike(ways: Sequence[Way]) -> int:
+    """How many steps all ways have in common at their beginning; 0 where there is one way only."""
+    if len(ways) < 2:
+        return 0
+    begun = zip(*(way.steps for way in ways), strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda steps: len(set(steps)) == 1, begun))
+
+
+def _section(way: Way, steps: Sequence[Step]) -> document.Section:
+    """One way, of which `steps` have not been told."""
     end = document.good(way.end) if way.reached else document.bad(way.end)
-    rows = [[step.machine, step.hook, step.table, step.packet, step.rule] for step in way.steps]
-    columns = ("node", "hook", "table", "packet afterwards", "rule")
-    table = document.Table(columns, rows, empty="no rule takes it", long_last=True)
     notes = [document.Text(f"only if {text}") for text in way.unsure]
     blocks: list[document.Block] = [
         document.Text(end),
         *notes,
-        table,
+        *([_table(steps)] if steps or not way.steps else ()),
         *considered.show(way.considered),
     ]
     return document.Section(f"{way.share:.0%} of requests", tuple(blocks))
+
+
+def _table(steps: Sequence[Step]) -> document.Table:
+    rows = [[step.machine, step.hook, step.table, step.packet, step.rule] for step in steps]
+    columns = ("node", "hook", "table", "packet afterwards", "rule")
+    return document.Table(columns, rows, empty="no rule takes it", long_last=True)

@@ -56,6 +56,29 @@ def test_the_five_ways(sender: str, via: str, chain: str) -> None:
         assert any(f"-A {chain} " in step.rule for step in way.steps)
 
 
+@pytest.mark.parametrize(
+    ("sender", "node", "port"),
+    [("", "", 8080), ("pod/app1-a", "", 8080), ("client", "", 30062), ("", "node1", 30062)],
+)
+def test_the_way_that_is_meant_when_none_is_named(sender: str, node: str, port: int) -> None:
+    """Nobody outside has a way to a clusterIP, and a clusterIP is no node's."""
+    request = asking.Request("app1", sender=sender, node=node)
+    found = asking.forecast(recorded.LAB, OBJECTS, STATES, request)
+    assert found.dialled.endswith(f":{port}")
+
+
+def test_what_all_ways_have_in_common_is_told_once() -> None:
+    found = ask("pod/app1-a")
+    text = " ".join(repr(found).split())
+    first, second = found.ways
+    assert first.steps[1] == second.steps[1]
+    assert text.count(first.steps[1].rule) == 1
+    assert text.index("All of them begin like this") < text.index("50% of requests")
+    alone = replace(found, ways=(first,))
+    assert "begin like this" not in repr(alone)
+    assert first.steps[1].rule in " ".join(repr(alone).split())
+
+
 def test_both_forms_carry_the_same_facts() -> None:
     found = ask("pod/app1-a")
     told = json.loads(json.dumps(found.to_json()))

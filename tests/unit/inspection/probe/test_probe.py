@@ -42,6 +42,8 @@ def sent(*parts: str) -> commands.Command:
         ("", "cluster-ip", "node1", 8080),
         ("node/node2", "node-port", "node2", 30062),
         ("client", "node-port", "client", 30062),
+        ("client", "", "client", 30062),
+        ("", "", "node1", 8080),
         ("client", "external-ip", "client", 8080),
         ("pod/app1-a", "cluster-ip", "node1", 8080),
     ],

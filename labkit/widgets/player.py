@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from labkit.lab import Lab
 
 
+#: What the form asks if nothing else is said.
+_OUTSIDE = asking.Request("", sender="client", via="node-port")
+
+
 class Player(view.View):
     """Sends one request and plays its way. `value` is the trace; `trace` is one to begin with."""
 
@@ -25,11 +29,16 @@ class Player(view.View):
         namespace: str = "default",
         trace: Trace | None = None,
     ) -> None:
+        asked = trace.request if trace and trace.request else _OUTSIDE
+        senders = dict(traffic.list_senders(lab))
+        senders.setdefault(asked.sender, asked.sender.replace("/", " ") or "the first worker")
+        nodes = (("", "its own, or the first"), *((one.name, one.name) for one in lab.spec.cluster))
         super().__init__(
             f"The way of a request to {namespace}/{service}",
             [
-                controls.Choice("sender", "From", traffic.list_senders(lab), value="client"),
-                controls.Choice("via", "By", controls.same_words(*asking.VIAS), value="node-port"),
+                controls.Choice("sender", "From", tuple(senders.items()), asked.sender),
+                controls.Choice("via", "By", controls.same_words(*asking.VIAS), asked.via),
+                controls.Choice("node", "Node port of", nodes, asked.node),
                 controls.Button("send", "Trace", "Send one request, and follow it"),
             ],
             {"send": ("following one request", self._follow)},
@@ -38,10 +47,9 @@ class Player(view.View):
         if trace is not None:
             self._play(trace)
 
-    def _follow(self, *, sender: str, via: str) -> None:
-        self._play(
-            self._lab.trace(asking.Request(self._service, self._namespace, sender=sender, via=via))
-        )
+    def _follow(self, *, sender: str, via: str, node: str) -> None:
+        asked = asking.Request(self._service, self._namespace, sender=sender, via=via, node=node)
+        self._play(self._lab.trace(asked))
 
     def _play(self, found: Trace) -> None:
         self.show(found, say(found), draw_player(found))

@@ -39,16 +39,21 @@ class Draft(shown.Shown):
 
 
 class ServiceForm(view.View):
-    """Fill in a Service. `value` is the draft; its `manifest` is what `lab.apply` takes."""
+    """Fill in a Service. `value` is the draft; its `manifest` is what `lab.apply` takes.
 
-    def __init__(self, lab: Lab, service: resources.Object = example.SERVICE) -> None:
+    It begins with `service`, or else with the example.
+    """
+
+    def __init__(self, lab: Lab, service: resources.Object | None = None) -> None:
+        shows = _controls(service or _find_example(lab))
         super().__init__(
             "A Service",
-            _controls(service),
+            shows,
             {"draft": ("", self._draft), "apply": ("applying", self._apply)},
         )
         self._lab = lab
-        self.show(Draft(service), "nothing is applied yet")
+        fields = (one for one in shows if not isinstance(one, controls.Button))
+        self._draft(**{one.name: one.value for one in fields})
 
     def _draft(self, **values: Any) -> None:
         self.show(Draft(write_manifest(**values)), "nothing is applied yet")
@@ -57,6 +62,15 @@ class ServiceForm(view.View):
         manifest = write_manifest(**values)
         applied = ", ".join(map(repr, self._lab.apply(manifest)))
         self.show(Draft(manifest, applied), applied)
+
+
+def _find_example(lab: Lab) -> resources.Object:
+    """The example as it is in the lab, where it is; its ports may have been changed meanwhile."""
+    try:
+        found: resources.Object = lab.get("services", example.NAME).objects[0]
+    except errors.LabkitError:
+        return example.SERVICE
+    return found
 
 
 def _controls(service: resources.Object) -> list[controls.Control]:

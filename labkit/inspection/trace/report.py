@@ -8,7 +8,7 @@ from typing import Any
 
 from labkit.display import document, html, lanes, shown
 from labkit.inspection import schema
-from labkit.inspection.predict import considered
+from labkit.inspection.predict import asking, considered
 from labkit.inspection.trace import joining, verdict
 
 SCHEMA = "trace"
@@ -21,6 +21,7 @@ class Trace(shown.Shown):
 
     `translations` are the nodes' conntrack entries, both directions of each. `considered` are the
     rules that it met, with why those that did not take it said no; of other Services' rules none.
+    `request` is what was asked for, to ask it again.
     """
 
     service: str
@@ -33,6 +34,7 @@ class Trace(shown.Shown):
     verdict: verdict.Verdict | None = None
     problems: tuple[str, ...] = ()
     considered: tuple[considered.Considered, ...] = ()
+    request: asking.Request | None = None
 
     @property
     def ok(self) -> bool:

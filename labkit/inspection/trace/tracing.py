@@ -72,6 +72,7 @@ def trace(
         considered=considering.list_considered(story, states, planned.protocol)
         if why or answer.error
         else (),
+        request=request,
     )
 
 

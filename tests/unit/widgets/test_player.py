@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from types import SimpleNamespace
 from typing import Any, cast
@@ -43,11 +44,24 @@ def test_each_hop_is_a_step_and_a_mark_in_the_lanes() -> None:
 def test_it_asks_as_the_form_says() -> None:
     asked: list[asking.Request] = []
     made = player.Player(cast(Any, a_lab(asked)))
-    made.act("send", sender="node/node1", via="cluster-ip").result(10)
-    assert asked == [asking.Request("app1", "default", sender="node/node1", via="cluster-ip")]
+    made.act("send", sender="client", via="node-port", node="node2").result(10)
+    assert asked == [asking.Request("app1", sender="client", via="node-port", node="node2")]
     assert made.said == "answered, in 3 hops"
     assert "hop by hop" in repr(made)
     made.close()
+
+
+def test_the_form_is_set_to_ask_for_the_trace_that_is_played() -> None:
+    request = asking.Request("app1", sender="pod/app1-1", via="node-port", node="node2")
+    again = dataclasses.replace(a_trace(), request=request)
+    made = player.Player(cast(Any, a_lab([])), trace=again)
+    assert chosen(made) == {"sender": "pod/app1-1", "via": "node-port", "node": "node2"}
+    assert ("pod/app1-1", "pod app1-1") in made.controls[0]["options"]
+    made.close()
+
+
+def chosen(made: player.Player) -> dict[str, str]:
+    return {each["name"]: each["value"] for each in made.controls if "name" in each}
 
 
 def test_a_trace_that_is_there_is_played_without_sending() -> None:
@@ -55,5 +69,6 @@ def test_a_trace_that_is_there_is_played_without_sending() -> None:
     failed = a_trace(verdict.Verdict("node2", "nobody listens"))
     made = player.Player(cast(Any, a_lab(asked)), trace=failed)
     assert asked == []
+    assert chosen(made) == {"sender": "client", "via": "node-port", "node": ""}
     assert "it ended at node2. Likely because nobody listens" in made.said
     made.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -23,20 +24,38 @@ FIELDS: dict[str, Any] = {
 }
 
 
-def make_form(applied: list[Any]) -> service_form.ServiceForm:
+def make_form(
+    applied: list[Any], there: tuple[Any, ...] = (example.SERVICE,)
+) -> service_form.ServiceForm:
     def apply(manifest: Any) -> list[str]:
         applied.append(manifest)
         return ["service/app1 created"]
 
-    return service_form.ServiceForm(cast(Any, SimpleNamespace(apply=apply)))
+    def get(kind: str, name: str) -> Any:
+        if not there:
+            raise errors.NotFound(f"no {kind} {name}", status=404)
+        return SimpleNamespace(objects=there)
+
+    return service_form.ServiceForm(cast(Any, SimpleNamespace(apply=apply, get=get)))
 
 
 def defaults(form: service_form.ServiceForm) -> dict[str, Any]:
     return {each["name"]: each["value"] for each in form.controls if "name" in each}
 
 
-def test_as_it_opens_it_is_the_example_service() -> None:
-    form = make_form([])
+def test_it_opens_with_the_service_as_it_is_now() -> None:
+    now = copy.deepcopy(example.SERVICE)
+    now["spec"]["ports"][0]["nodePort"] = 30063
+    form = make_form([], (now,))
+    assert defaults(form)["node_port"] == 30063
+    assert isinstance(form.value, service_form.Draft)
+    assert form.value.manifest["spec"]["ports"][0]["nodePort"] == 30063
+    form.close()
+
+
+@pytest.mark.parametrize("there", [(example.SERVICE,), ()])
+def test_as_it_opens_it_is_the_example_service(there: tuple[Any, ...]) -> None:
+    form = make_form([], there)
     made = service_form.write_manifest(**defaults(form))
     spec, wanted = made["spec"], example.SERVICE["spec"]
     assert made["metadata"]["name"] == example.SERVICE["metadata"]["name"]

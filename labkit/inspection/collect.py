@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,10 +88,14 @@ class StreamingMachines(Machines, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NodeState:
-    """One node as it was a moment ago. `trouble` says why something could not be read."""
+    """One node as it was a moment ago. `trouble` says why something could not be read.
+
+    `pods`: who listens in those pods that were asked about, by the names of their namespaces.
+    """
 
     node: spec.NodeSpec
     rules: rules.Ruleset = field(default_factory=rules.Ruleset)
+    pods: Mapping[str, tuple[sockets.Socket, ...]] = field(default_factory=dict)
     sockets: tuple[sockets.Socket, ...] = ()
     trouble: str = ""
 
@@ -112,24 +116,36 @@ def look_script() -> str:
 
 
 def read_nodes(
-    machines: Machines, nodes: Iterable[spec.NodeSpec], *, service: str = ""
+    machines: Machines,
+    nodes: Iterable[spec.NodeSpec],
+    *,
+    service: str = "",
+    pods: Iterable[str] = (),
 ) -> tuple[NodeState, ...]:
     """Read all these nodes at once, in the order given. Raises nothing for a dead node.
 
     With `service` (`namespace/name`), the rules of other Services are left out: on a node that has
-    a thousand of them, that is most of what would be sent and read.
+    a thousand of them, that is most of what would be sent and read. `pods`: network namespaces of
+    pods, on whichever node each may be, to see who listens there.
     """
     by_name = {node.name: node for node in nodes}
+    asked = tuple(pods)
     states = machines.map(
-        by_name, lambda connection: read_node(connection, by_name[connection.name], service=service)
+        by_name,
+        lambda connection: read_node(
+            connection, by_name[connection.name], service=service, pods=asked
+        ),
     )
     return tuple(states[name] for name in by_name)
 
 
-def read_node(connection: Connection, node: spec.NodeSpec, *, service: str = "") -> NodeState:
-    only = f"ONLY={shlex.quote(service)}\n" if service else ""
+def read_node(
+    connection: Connection, node: spec.NodeSpec, *, service: str = "", pods: Sequence[str] = ()
+) -> NodeState:
+    asked = {"ONLY": service, "PODS": " ".join(pods)}
+    words = "".join(f"{name}={shlex.quote(value)}\n" for name, value in asked.items() if value)
     try:
-        command = connection.script(only + look_script(), check=False)
+        command = connection.script(words + look_script(), check=False)
         return parse_look(node, command.stdout, command.stderr)
     except errors.LabkitError as error:
         return NodeState(node, trouble=error.message)
@@ -153,9 +169,17 @@ def parse_look(node: spec.NodeSpec, stdout: str, stderr: str = "") -> NodeState:
     return NodeState(
         node,
         rules.Ruleset(nat.tables + filter_.tables),
+        dict(_parse_pods(sections.get("pods", ""))),
         sockets.parse_sockets(sections.get("sockets", ""), sections.get("processes", "")),
         explain_missing({"nat", "filter", "sockets"}, sections, failed, stderr),
     )
+
+
+def _parse_pods(text: str) -> Iterator[tuple[str, tuple[sockets.Socket, ...]]]:
+    """A line `pod NAME` for each that could be looked into, and below it what `ss` printed."""
+    for part in re.split(r"^pod ", text, flags=re.MULTILINE)[1:]:
+        name, _, lines = part.partition("\n")
+        yield name, sockets.parse_sockets(lines)
 
 
 def split_sections(stdout: str) -> tuple[dict[str, str], list[str]]:

@@ -5,6 +5,7 @@
 #     sh look.sh                              nat, filter, sockets, processes
 #     WANTED="rules conntrack" sh look.sh     other sections
 #     ONLY=default/app1 sh look.sh            of nat and filter: no rules of other Services
+#     PODS="default_app1-1" sh look.sh        and who listens in these network namespaces of pods
 
 me=$(id -u)
 root() { if [ "$me" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
@@ -44,6 +45,16 @@ save_only() {
 
 listening() { sockets=$(root ss -Hltnup) && printf '%s\n' "$sockets"; }
 
+# Of those pods that are on this node, each under its name. One may end while we look.
+pods_listening() {
+    for pod in $PODS; do
+        [ -e "/run/netns/$pod" ] &&
+            sockets=$(root nsenter --net="/run/netns/$pod" ss -Hltnu) &&
+            printf 'pod %s\n%s\n' "$pod" "$sockets"
+    done
+    :
+}
+
 # The pid and the command line of each process that listens. One may end while we look.
 processes() {
     for pid in $(printf '%s\n' "$sockets" | grep -o 'pid=[0-9]*' | sort -u); do
@@ -69,12 +80,13 @@ facts() {
     done
 }
 
-for wanted in ${WANTED:-nat filter sockets processes}; do
+for wanted in ${WANTED:-nat filter sockets processes ${PODS:+pods}}; do
     case $wanted in
     nat | filter) section "$wanted" save_only -t "$wanted" ;;
     rules) section rules save ;;
     sockets) section sockets listening ;;
     processes) section processes processes ;;
+    pods) section pods pods_listening ;;
     conntrack) section conntrack conntrack_entries ;;
     connections) section connections root ss -Htnp state established ;;
     facts) section facts facts ;;

@@ -168,7 +168,13 @@ PORTS = {"a": 81, "b": 82}
 WRONG = [
     # fault, sender, via, the cause as trace tells it, and as predict does; empty: the rules are
     # innocent, so predict lets it through
-    ("wrong-target-port", "node/node1", "cluster-ip", "is targetPort right", ""),
+    (
+        "wrong-target-port",
+        "node/node1",
+        "cluster-ip",
+        "is targetPort right",
+        "nobody listens at port",
+    ),
     ("selector-typo", "client", "node-port", "has no endpoints", "has no endpoint"),
     (
         "missing-jump",

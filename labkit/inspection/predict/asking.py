@@ -50,7 +50,9 @@ def predict(
 ) -> report.Prediction:
     """Read all nodes and the Service, and say where the request would go."""
     found = collect.read_objects(client, request.service, request.namespace)
-    return forecast(lab, found, collect.read_nodes(machines, lab.cluster), request, why=why)
+    pods = [f"{request.namespace}_{name}" for name in _endpoints_pods(found)]
+    states = collect.read_nodes(machines, lab.cluster, pods=pods)
+    return forecast(lab, found, states, request, why=why)
 
 
 def forecast(
@@ -97,7 +99,19 @@ def build_world(
     }
     machines = {state.node.name: build_machine(state) for state in known}
     sockets = {state.node.name: state.sockets for state in known if not state.trouble}
-    return journey.World(machines, pods, listeners, sockets)
+    in_pods = {
+        IPv4Address(one.ip): state.pods[netns]
+        for one in endpoints
+        for state in known
+        if (netns := f"{port.name.namespace}_{one.pod}") in state.pods
+    }
+    return journey.World(machines, pods, listeners, in_pods, sockets)
+
+
+def _endpoints_pods(found: collect.Objects) -> set[str]:
+    """Their names. A pod that has the node's network has no namespace of its own to look into."""
+    ports = proxying.parse_endpoints(found.endpoints) if found.endpoints else {}
+    return {one.pod for ends in ports.values() for one in ends if one.pod}
 
 
 def _homes(pods: Iterable[resources.Object]) -> Iterator[tuple[IPv4Address, str]]:

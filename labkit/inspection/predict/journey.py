@@ -3,11 +3,13 @@
 A packet that leaves one machine arrives at the next, which has rules of its own. Where it is
 delivered to a port that a proxy listens on, it has come to its end: the proxy dials a pod, each as
 often as any other, and *that* packet is a new one, from the node's own address. So the pod sees the
-node as its client, which the second leg of the journey shows.
+node as its client, which the second leg of the journey shows. A proxy whose dial fails tries
+another pod, and the client hears nothing of it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
@@ -19,6 +21,8 @@ from labkit.inspection.predict import hooks, packets, walking
 Listener = tuple[str, str, int]
 #: How the program is named that holds proxy ports and nodePorts.
 PROXY = "kube-proxy"
+#: So many pods a proxy tries for one TCP connection (kube-proxy's endpointDialTimeouts).
+_ATTEMPTS = 4
 #: A packet that has been over so many machines goes round in circles.
 _MOST_LEGS = 8
 
@@ -27,12 +31,13 @@ _MOST_LEGS = 8
 class World:
     """All that decides: machines, who has which pod's address, and what proxies stand for.
 
-    `sockets` are those that listen, of each machine that could be asked.
+    `sockets` are those that listen, of each machine that could be asked; `in_pods`, of each pod.
     """
 
     machines: Mapping[str, packets.Machine]
     pods: Mapping[IPv4Address, str] = field(default_factory=dict)
     proxies: Mapping[Listener, Sequence[tuple[IPv4Address, int]]] = field(default_factory=dict)
+    in_pods: Mapping[IPv4Address, Sequence[sockets.Socket]] = field(default_factory=dict)
     sockets: Mapping[str, Sequence[sockets.Socket]] = field(default_factory=dict)
 
 
@@ -131,11 +136,32 @@ def _deliver(world: World, legs: tuple[Leg, ...], packet: packets.Packet) -> Ite
     if not endpoints:
         yield _end(legs, f"the proxy on {name} has no endpoint", reached=False)
     machine = world.machines[name]
+    dials = []
     for address, port in endpoints:
         source = machine.route(address).address
         dialled = packets.Packet(packet.protocol, source, address, port)
-        for one in _send(world, name, dialled, legs):
-            yield replace(one, share=one.share / len(endpoints))
+        dials.append(tuple(_send(world, name, dialled, legs)))
+    yield from _share_out(dials, _ATTEMPTS if packet.protocol == "tcp" else 1)
+
+
+def _share_out(dials: Sequence[Sequence[Journey]], attempts: int) -> Iterator[Journey]:
+    """How often each pod is where the proxy's search ends: it begins anywhere in the rotation.
+
+    Of a search that fails, each pod that does not answer gets its part.
+    """
+    answering = [any(one.reached for one in found) for found in dials]
+    count, good = len(dials), sum(answering)
+    bad = count - good
+    failing = math.comb(bad, attempts) / math.comb(count, attempts) if bad >= attempts else 0.0
+    for found, answers in zip(dials, answering, strict=True):
+        for one in found:
+            if not good:
+                yield replace(one, share=one.share / count)
+            elif answers:
+                yield replace(one, share=one.share * (1 - failing) / good)
+            else:
+                end = f"{one.end}; the proxy goes on to another pod" if attempts > 1 else one.end
+                yield replace(one, share=one.share * failing / bad, end=end)
 
 
 def _end_at_process(legs: tuple[Leg, ...], port: int, listener: sockets.Socket | None) -> Journey:
@@ -148,11 +174,19 @@ def _end_at_process(legs: tuple[Leg, ...], port: int, listener: sockets.Socket |
     return _end(legs, f"{owner} on {name} at port {port}", reached=True)
 
 
+def _end_at_pod(world: World, legs: tuple[Leg, ...], packet: packets.Packet) -> Journey:
+    name, pod = legs[-1].machine, packet.destination
+    listening = world.in_pods.get(pod)
+    if listening is None or sockets.find_listener(listening, packet.protocol, packet.port):
+        return _end(legs, f"pod {pod}:{packet.port} on {name}", reached=True)
+    return _end(legs, f"nobody listens at port {packet.port} in pod {pod} on {name}", reached=False)
+
+
 def _leave(world: World, legs: tuple[Leg, ...], packet: packets.Packet) -> Iterator[Journey]:
     name = legs[-1].machine
     home = world.pods.get(packet.destination)
     if home == name:
-        yield _end(legs, f"pod {packet.destination}:{packet.port} on {name}", reached=True)
+        yield _end_at_pod(world, legs, packet)
         return
     if home is None:
         homes = (n for n, one in world.machines.items() if one.is_local(packet.destination))

@@ -6,7 +6,7 @@ import pytest
 
 from labkit import errors
 from labkit.client import http
-from labkit.inspection import collect
+from labkit.inspection import collect, sockets
 from labkit.model import resources
 from tests.unit.inspection import recorded
 
@@ -44,6 +44,21 @@ def test_a_dead_node_is_a_finding() -> None:
     (state,) = collect.read_nodes(pool, [NODE1])
 
     assert state == collect.NodeState(NODE1, trouble="sshd does not answer")
+
+
+def test_pods_are_looked_into_if_that_is_wanted() -> None:
+    text = recorded.look("bare") + (
+        "--- labkit pods\npod default_a\ntcp LISTEN 0 5 0.0.0.0:8080 0.0.0.0:*\npod default_b\n\n"
+    )
+    pool = recorded.FakePool({"node1": [recorded.printed(text)]})
+
+    (state,) = collect.read_nodes(pool, [NODE1], pods=["default_a", "default_b", "default_c"])
+
+    assert pool.connections["node1"].ran[0][2].startswith("PODS='default_a default_b default_c'\n")
+    assert state.pods == {
+        "default_a": (sockets.Socket("tcp", "0.0.0.0", 8080),),
+        "default_b": (),
+    }
 
 
 def test_rules_that_are_none_are_a_finding() -> None:

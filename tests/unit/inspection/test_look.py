@@ -82,6 +82,11 @@ def test_of_other_services_nothing_is_sent(programs: Path) -> None:
         assert sent == [line for line in whole if line not in named or line in own]
 
 
+def test_a_pod_that_is_not_on_the_node_is_passed_over(programs: Path) -> None:
+    sections, failed = collect.split_sections(run(programs, f"PODS=gone\n{collect.look_script()}"))
+    assert (sections["pods"], failed) == ("", [])
+
+
 def test_what_is_refused_is_said(programs: Path) -> None:
     put(programs, "sudo", "echo 'sudo: a password is required' >&2; exit 1")
     assert collect.split_sections(look(programs, "rules"))[1] == ["rules"]

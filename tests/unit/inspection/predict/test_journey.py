@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from ipaddress import IPv4Address
 
 import pytest
 
@@ -90,6 +91,57 @@ def test_a_process_is_named_and_a_port_that_is_only_held_answers_nobody() -> Non
     (one,) = go(listening(dataclasses.replace(PROXY, port=31000)), packet)
     assert not one.reached
     assert one.end.startswith("kube-proxy on node1 holds port 31000")
+
+
+def deaf(*numbers: int, mode: str = "userspace", extra: int = 0) -> journey.World:
+    """A world in which nobody listens in the pods on these nodes."""
+    known = world.world(mode=mode)
+    more = [(IPv4Address(f"10.244.1.{100 + n}"), 8080) for n in range(extra)]
+    return dataclasses.replace(
+        known,
+        in_pods={IPv4Address(f"10.244.{number}.2"): () for number in numbers}
+        | {address: () for address, _ in more},
+        pods={**known.pods, **dict.fromkeys((address for address, _ in more), "node1")},
+        proxies={key: [*ends, *more] for key, ends in known.proxies.items()},
+    )
+
+
+def shares(found: tuple[journey.Journey, ...]) -> dict[str, float]:
+    return {one.end: one.share for one in found}
+
+
+def test_US_50_a_proxy_passes_over_a_pod_in_which_nobody_listens() -> None:
+    found = go(deaf(2), world.packet(NODE, "10.96.20.1", 8080))
+    assert shares(found) == {
+        "pod 10.244.1.2:8080 on node1": 0.5,
+        "pod 10.244.3.2:8080 on node3": 0.5,
+        "nobody listens at port 8080 in pod 10.244.2.2 on node2; "
+        "the proxy goes on to another pod": 0.0,
+    }
+    assert [one.reached for one in found] == [True, True, False]
+
+
+def test_US_50_a_proxy_gives_up_after_four_pods() -> None:
+    """Of 6 pods 5 are deaf. There are 15 sets of 4 out of 6; 5 of them lack the one that hears."""
+    found = go(deaf(1, 2, extra=3), world.packet(NODE, "10.96.20.1", 8080))
+    assert shares(found)["pod 10.244.3.2:8080 on node3"] == pytest.approx(2 / 3)
+    assert sum(one.reached for one in found) == 1
+
+
+def test_where_nobody_listens_in_any_pod_each_is_where_it_ends() -> None:
+    found = go(deaf(1, 2, 3), world.packet(NODE, "10.96.20.1", 8080))
+    assert shares(found) == {
+        f"nobody listens at port 8080 in pod 10.244.{n}.2 on node{n}": pytest.approx(1 / 3)
+        for n in (1, 2, 3)
+    }
+
+
+def test_rules_choose_a_pod_without_asking_whether_it_listens() -> None:
+    found = go(deaf(2, mode="iptables"), world.packet(NODE, "10.96.20.1", 8080))
+    assert [one.share for one in found] == [pytest.approx(1 / 3, abs=1e-6)] * 3
+    assert {one.end for one in found if not one.reached} == {
+        "nobody listens at port 8080 in pod 10.244.2.2 on node2"
+    }
 
 
 def test_another_port_is_caught_by_no_rule_and_each_says_why() -> None:

@@ -28,6 +28,7 @@ def browser_home() -> Iterator[Path]:
             (folder / name).mkdir(mode=0o700)
             patch.setenv(f"XDG_{name}", str(folder / name))
         patch.setenv("LABKIT_NAME", LAB)  # for a lesson, which opens the lab itself
+        patch.setenv("IPYTHONDIR", str(folder / "ipython"))
         yield folder
     shutil.rmtree(folder)
 
@@ -62,10 +63,23 @@ def chromium() -> Iterator[playwright.Browser]:
         browser.close()
 
 
-@pytest.fixture
-def page(chromium: playwright.Browser) -> Iterator[playwright.Page]:
-    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+@pytest.fixture(scope="module")
+def jupyterlab(chromium: playwright.Browser, server: jupyter.Jupyter) -> Iterator[playwright.Page]:
+    """JupyterLab, loaded once: that takes longer than most of what a test does there."""
+    context = chromium.new_context(viewport=jupyter.VIEWPORT)
     context.set_default_timeout(WAITS_MS)
     playwright.expect.set_options(timeout=WAITS_MS)
-    yield context.new_page()
+    page = context.new_page()
+    jupyter.load(page, server)
+    yield page
     context.close()
+
+
+@pytest.fixture
+def page(jupyterlab: playwright.Page, server: jupyter.Jupyter) -> Iterator[playwright.Page]:
+    """JupyterLab with nothing open, in its usual theme and window; no kernel runs."""
+    yield jupyterlab
+    jupyter.close_all(jupyterlab)
+    jupyter.shut_down_kernels(server)
+    jupyter.set_theme(jupyterlab, jupyter.LIGHT)
+    jupyterlab.set_viewport_size(jupyter.VIEWPORT)

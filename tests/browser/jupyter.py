@@ -23,6 +23,8 @@ STARTS_S = 90
 _SAYS_WHERE = "is running at:"
 #: A learner's own settings would change what the tests see.
 _OWN_FOLDERS = ("DATA_DIR", "CONFIG_DIR", "RUNTIME_DIR")
+LIGHT, DARK = "JupyterLab Light", "JupyterLab Dark"
+VIEWPORT = playwright.ViewportSize(width=1280, height=900)
 _KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
 
@@ -34,9 +36,6 @@ class Jupyter:
     token: str
     folder: Path
 
-    def page(self, notebook: str) -> str:
-        return f"{self.url}lab/tree/{notebook}?token={self.token}&reset"
-
     def is_up(self) -> bool:
         with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}api", timeout=5):
             return True
@@ -44,12 +43,12 @@ class Jupyter:
 
 
 @contextlib.contextmanager
-def running(folder: Path, theme: str = "JupyterLab Light") -> Iterator[Jupyter]:
+def running(folder: Path) -> Iterator[Jupyter]:
     """JupyterLab on loopback, showing `folder`, until the block ends."""
     token = "of-the-test"
     settings = folder / ".settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
-    (settings / "themes.jupyterlab-settings").write_text(f'{{"theme": "{theme}"}}')
+    (settings / "themes.jupyterlab-settings").write_text(f'{{"theme": "{LIGHT}"}}')
     argv = [
         sys.executable, "-m", "jupyterlab", "--no-browser", "--expose-app-in-browser",
         "--ip=127.0.0.1", "--port=0", f"--IdentityProvider.token={token}",
@@ -101,27 +100,38 @@ def write_notebook(folder: Path, name: str, cells: Sequence[str]) -> Path:
     return path
 
 
-def open_notebook(page: playwright.Page, server: Jupyter, name: str) -> None:
-    page.goto(server.page(name))
+def load(page: playwright.Page, server: Jupyter, path: str = "") -> None:
+    """JupyterLab anew, as when a person presses reload; with nothing open, or at a path."""
+    page.goto(f"{server.url}lab{path}?token={server.token}&reset")
     page.wait_for_function("window.jupyterapp?.restored")
     page.evaluate("window.jupyterapp.restored")
+
+
+def reopen(page: playwright.Page, server: Jupyter, name: str) -> None:
+    """The notebook on a page that is loaded anew."""
+    load(page, server, f"/tree/{name}")
     page.wait_for_selector(".jp-Notebook")
     # Run before its kernel is there, JupyterLab would ask which kernel it shall be.
     page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.ready")
 
 
-def open_without_kernel(page: playwright.Page, server: Jupyter, name: str) -> None:
-    """The notebook on a page that starts no kernel for it."""
-    page.goto(f"{server.url}lab?token={server.token}&reset")
-    page.wait_for_function("window.jupyterapp?.restored")
-    page.evaluate("window.jupyterapp.restored")
+def open_notebook(page: playwright.Page, name: str, *, kernel: bool = True) -> None:
+    """Open it on the page that is there, and wait for its kernel; without, none is started."""
     page.evaluate(
-        "path => window.jupyterapp.commands.execute('docmanager:open',"
-        " {path, kernelPreference: {shouldStart: false}})"
-        ".then(opened => opened.context.ready).then(() => null)",
-        name,
+        """async ([path, shouldStart]) => {
+            const opened = await window.jupyterapp.commands.execute(
+                "docmanager:open", {path, kernelPreference: {shouldStart}});
+            await opened.context.ready;
+            if (shouldStart) await opened.sessionContext.ready;
+        }""",
+        [name, kernel],
     )
     page.wait_for_selector(".jp-Notebook")
+
+
+def close_all(page: playwright.Page) -> None:
+    """Close what is open, saved or not."""
+    page.evaluate("[...window.jupyterapp.shell.widgets('main')].forEach(each => each.dispose())")
 
 
 def run_all(page: playwright.Page) -> None:

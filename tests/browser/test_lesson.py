@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
@@ -22,16 +22,15 @@ Opened: TypeAlias = Callable[[str], playwright.Page]
 
 
 @pytest.fixture
-def opened(page: playwright.Page, server: jupyter.Jupyter, lab: labkit.Lab) -> Iterator[Opened]:
+def opened(page: playwright.Page, server: jupyter.Jupyter, lab: labkit.Lab) -> Opened:
     """Opens the learner's own copy of a lesson; no cell has run yet."""
 
     def open_lesson(name: str) -> playwright.Page:
         workspace.copy_notebooks(server.folder)
-        jupyter.open_notebook(page, server, f"{name}.ipynb")
+        jupyter.open_notebook(page, f"{name}.ipynb")
         return page
 
-    yield open_lesson
-    jupyter.shut_down_kernels(server)
+    return open_lesson
 
 
 def question(page: playwright.Page, text: str) -> playwright.Locator:
@@ -71,9 +70,8 @@ def test_a_wrong_prediction_is_graded_and_still_known_when_the_kernel_is_not(
     assert json.loads(path.read_text()) == json.loads(saved), "the learner's work is never replaced"
 
 
-@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
 def test_a_lesson_half_done_is_read_without_a_kernel_and_goes_on_with_one(
-    opened: Opened, server: jupyter.Jupyter, lab: labkit.Lab, theme: str, tmp_path: Path
+    opened: Opened, server: jupyter.Jupyter, lab: labkit.Lab, tmp_path: Path
 ) -> None:
     expect = playwright.expect
     lessons.start("00", lab).reset()
@@ -88,7 +86,7 @@ def test_a_lesson_half_done_is_read_without_a_kernel_and_goes_on_with_one(
     traffic.get_by_role("button", name="Send").click()
     expect(traffic.get_by_role("status")).to_contain_text("7 of 7 requests were answered")
     jupyter.save(lesson)
-    jupyter.open_notebook(lesson, server, "00-the-lab.ipynb")
+    jupyter.reopen(lesson, server, "00-the-lab.ipynb")
     expect(asked.get_by_role("status")).to_have_text('You expect "two"')
     asked.get_by_label("all three").check()
     asked.get_by_role("button", name="Commit").click()
@@ -96,8 +94,8 @@ def test_a_lesson_half_done_is_read_without_a_kernel_and_goes_on_with_one(
     jupyter.save(lesson)
 
     jupyter.shut_down_kernels(server)
-    jupyter.open_without_kernel(lesson, server, "00-the-lab.ipynb")
-    jupyter.set_theme(lesson, theme)
+    jupyter.load(lesson, server)
+    jupyter.open_notebook(lesson, "00-the-lab.ipynb", kernel=False)
     still = lesson.locator(".jp-RenderedHTMLCommon section.labkit")
     mine = lesson.get_by_role("row", name="3 all three this one")
     expect(mine).to_be_visible()
@@ -106,15 +104,17 @@ def test_a_lesson_half_done_is_read_without_a_kernel_and_goes_on_with_one(
     expect(lesson.get_by_text("Loading widget")).to_have_count(0)
     expect(lesson.locator(".labkit-view")).to_have_count(0)
     lesson.set_viewport_size({"width": 1280, "height": 3000})
-    for place, cell in enumerate(lesson.locator(".jp-CodeCell").all()):
-        cell.screenshot(path=tmp_path / f"still-{place}.png")
-    colours = mine.evaluate(
-        "one => [getComputedStyle(one).color,"
-        " getComputedStyle(one.closest('.jp-Notebook')).backgroundColor]"
-    )
-    assert colours[0] != colours[1]
+    for theme in (jupyter.LIGHT, jupyter.DARK):
+        jupyter.set_theme(lesson, theme)
+        for place, cell in enumerate(lesson.locator(".jp-CodeCell").all()):
+            cell.screenshot(path=tmp_path / f"still-{theme}-{place}.png")
+        colours = mine.evaluate(
+            "one => [getComputedStyle(one).color,"
+            " getComputedStyle(one.closest('.jp-Notebook')).backgroundColor]"
+        )
+        assert colours[0] != colours[1], theme
 
-    jupyter.open_notebook(lesson, server, "00-the-lab.ipynb")
+    jupyter.reopen(lesson, server, "00-the-lab.ipynb")
     expect(still.filter(has_text="7 of 7")).to_be_visible()
     jupyter.run_all(lesson)
     traffic.get_by_role("button", name="Send").click()
@@ -176,31 +176,33 @@ def test_a_fault_is_seen_named_and_undone(opened: Opened, lab: labkit.Lab) -> No
     assert faults.listing(lab).active is None
 
 
-@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
 @pytest.mark.parametrize("name", ["03-the-four-chains", "reference"])
-def test_it_can_be_read_in_any_theme_and_window(
-    name: str, theme: str, opened: Opened, tmp_path: Path
-) -> None:
+def test_it_can_be_read_in_any_theme_and_window(name: str, opened: Opened, tmp_path: Path) -> None:
     """Nothing is cut off: what is wider than the page can be scrolled to. Look at the pictures."""
     lesson = opened(name)
     jupyter.run_all(lesson)
-    jupyter.set_theme(lesson, theme)
-    for width in (600, 1024, 1920):
-        lesson.set_viewport_size({"width": width, "height": 3000})
-        lesson.locator(".jp-Cell").first.evaluate("element => element.scrollIntoView()")
-        lesson.screenshot(path=tmp_path / f"{name}-{theme}-{width}.png")
-        cut_off = lesson.evaluate(
-            """() => [...document.querySelectorAll(
-                ".jp-RenderedMarkdown, .jp-RenderedHTMLCommon, .labkit-view, .labkit-shown, pre")]
-                .filter(each => each.scrollWidth > each.clientWidth + 1
-                    && !["auto", "scroll"].includes(getComputedStyle(each).overflowX)
-                    && !each.closest(".labkit-shown, .jp-OutputArea-output"))
-                .map(each => each.outerHTML.slice(0, 200))"""
-        )
-        assert cut_off == []
-    written = lesson.locator(".jp-RenderedHTMLCommon, .labkit-view")
-    for colours in written.evaluate_all(
-        "all => all.map(one => [getComputedStyle(one).color,"
-        " getComputedStyle(one.closest('.jp-Notebook')).backgroundColor])"
-    ):
-        assert colours[0] != colours[1]
+    for theme in (jupyter.LIGHT, jupyter.DARK):
+        jupyter.set_theme(lesson, theme)
+        for width in (600, 1024, 1920):
+            lesson.set_viewport_size({"width": width, "height": 3000})
+            lesson.locator(".jp-Cell").first.evaluate("element => element.scrollIntoView()")
+            lesson.screenshot(path=tmp_path / f"{name}-{theme}-{width}.png")
+            assert cut_off(lesson) == [], (theme, width)
+        written = lesson.locator(".jp-RenderedHTMLCommon, .labkit-view")
+        for colours in written.evaluate_all(
+            "all => all.map(one => [getComputedStyle(one).color,"
+            " getComputedStyle(one.closest('.jp-Notebook')).backgroundColor])"
+        ):
+            assert colours[0] != colours[1], theme
+
+
+def cut_off(lesson: playwright.Page) -> object:
+    """The first words of whatever is wider than its place, and cannot be scrolled to."""
+    return lesson.evaluate(
+        """() => [...document.querySelectorAll(
+            ".jp-RenderedMarkdown, .jp-RenderedHTMLCommon, .labkit-view, .labkit-shown, pre")]
+            .filter(each => each.scrollWidth > each.clientWidth + 1
+                && !["auto", "scroll"].includes(getComputedStyle(each).overflowX)
+                && !each.closest(".labkit-shown, .jp-OutputArea-output"))
+            .map(each => each.outerHTML.slice(0, 200))"""
+    )

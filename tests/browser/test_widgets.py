@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,16 +28,15 @@ STATE, CHAINS, TRAFFIC, FORM, PLAYER = range(5)
 @pytest.fixture
 def notebook(
     page: playwright.Page, server: jupyter.Jupyter, lab: labkit.Lab, request: pytest.FixtureRequest
-) -> Iterator[playwright.Page]:
+) -> playwright.Page:
     """A notebook with every widget, run from the first cell to the last."""
     lab.apply(example.SERVICE)
     name = f"{request.node.name.partition('[')[0]}.ipynb"
     jupyter.write_notebook(server.folder, name, CELLS)
-    jupyter.open_notebook(page, server, name)
+    jupyter.open_notebook(page, name)
     jupyter.run_all(page)
     playwright.expect(page.locator(".labkit-view")).to_have_count(5)
-    yield page
-    jupyter.shut_down_kernels(server)
+    return page
 
 
 def node_port(lab: labkit.Lab) -> int:
@@ -151,40 +149,41 @@ def test_reopened_it_is_live_with_its_kernel_and_readable_without(
     send.click()
     expect(traffic.get_by_role("status")).to_contain_text(said.format(7))
     jupyter.save(notebook)
-    jupyter.open_notebook(notebook, server, name)
+    jupyter.reopen(notebook, server, name)
     expect(traffic.get_by_role("status")).to_contain_text(said.format(7))
     send.click()
     expect(traffic.get_by_role("status")).to_contain_text(said.format(10))
     jupyter.save(notebook)
 
     jupyter.restart_kernel(notebook)
-    jupyter.open_notebook(notebook, server, name)
+    jupyter.reopen(notebook, server, name)
     expect(traffic.get_by_role("status")).to_contain_text(said.format(10))
     send.click()
     expect(traffic.get_by_role("status")).to_contain_text("run this cell again")
     jupyter.save(notebook)
 
     jupyter.shut_down_kernels(server)
-    jupyter.open_without_kernel(notebook, server, name)
+    jupyter.load(notebook, server)
+    jupyter.open_notebook(notebook, name, kernel=False)
     still = notebook.locator(".jp-RenderedHTMLCommon section.labkit")
     expect(still.filter(has_text="10 of 10")).to_be_visible()
     expect(still.filter(has_text="KUBE-PORTALS-CONTAINER").first).to_be_visible()
     expect(notebook.get_by_text("Loading widget")).to_have_count(0)
 
 
-@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
 def test_nothing_sticks_out_in_any_theme_or_window(
-    notebook: playwright.Page, theme: str, tmp_path: Path
+    notebook: playwright.Page, tmp_path: Path
 ) -> None:
-    jupyter.set_theme(notebook, theme)
-    for width in (600, 1024, 1920):
-        notebook.set_viewport_size({"width": width, "height": 1400})
-        notebook.screenshot(path=tmp_path / f"{theme}-{width}.png")
-        for which in (STATE, CHAINS, TRAFFIC, FORM, PLAYER):
-            box = view(notebook, which)
-            assert box.evaluate("element => element.scrollWidth <= element.clientWidth + 1")
-            colours = box.evaluate(
-                "element => [getComputedStyle(element).color,"
-                " getComputedStyle(element.closest('.jp-Notebook')).backgroundColor]"
-            )
-            assert colours[0] != colours[1]
+    for theme in (jupyter.LIGHT, jupyter.DARK):
+        jupyter.set_theme(notebook, theme)
+        for width in (600, 1024, 1920):
+            notebook.set_viewport_size({"width": width, "height": 1400})
+            notebook.screenshot(path=tmp_path / f"{theme}-{width}.png")
+            for which in (STATE, CHAINS, TRAFFIC, FORM, PLAYER):
+                box = view(notebook, which)
+                assert box.evaluate("element => element.scrollWidth <= element.clientWidth + 1")
+                colours = box.evaluate(
+                    "element => [getComputedStyle(element).color,"
+                    " getComputedStyle(element.closest('.jp-Notebook')).backgroundColor]"
+                )
+                assert colours[0] != colours[1]

@@ -52,15 +52,15 @@ def photograph(folder: Path) -> None:
         page = browser.new_page(viewport={"width": 1100, "height": 1500})
         page.set_default_timeout(WAITS_MS)
         playwright.expect.set_options(timeout=WAITS_MS)
-        jupyter.open_notebook(page, server, "pictures.ipynb")
+        jupyter.reopen(page, server, "pictures.ipynb")
         jupyter.run_all(page)
         views = page.locator(".labkit-view")
         playwright.expect(views).to_have_count(3)
         keep_chains(views.nth(CHAINS), views.nth(TRAFFIC))
         keep_trace(views.nth(PLAYER))
-        jupyter.set_theme(page, "JupyterLab Dark")
+        jupyter.set_theme(page, jupyter.DARK)
         views.nth(PLAYER).screenshot(path=HERE / "trace-dark.png")
-        jupyter.set_theme(page, "JupyterLab Light")
+        jupyter.set_theme(page, jupyter.LIGHT)
         keep_lesson(page, server)
         jupyter.shut_down_kernels(server)
         browser.close()
@@ -87,7 +87,7 @@ def keep_trace(player: playwright.Locator) -> None:
 def keep_lesson(page: playwright.Page, server: jupyter.Jupyter) -> None:
     """A prediction that is wrong, and what really happened."""
     workspace.copy_notebooks(server.folder)
-    jupyter.open_notebook(page, server, "03-the-four-chains.ipynb")
+    jupyter.reopen(page, server, "03-the-four-chains.ipynb")
     jupyter.run_all(page)
     asked = page.locator(".labkit-view", has_text="A program on node1 asks").first
     asked.get_by_label("KUBE-PORTALS-CONTAINER").check()

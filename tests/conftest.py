@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +20,14 @@ hypothesis.settings.register_profile(
     "labkit", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("labkit")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Before anything is collected, in each process that runs tests."""
+    # Tests start labkit's programs by the hundred: without bytecode each compiles all of it anew,
+    # which takes most of them longer than their work.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
 
 
 @contextlib.contextmanager

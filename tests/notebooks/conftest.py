@@ -24,6 +24,7 @@ def home() -> Iterator[Path]:
             patch.setenv(f"XDG_{name}", str(folder / name))
         patch.setenv("LABKIT_NAME", LAB)
         patch.setenv("JUPYTER_RUNTIME_DIR", str(folder / "jupyter"))
+        patch.setenv("IPYTHONDIR", str(folder / "ipython"))
         yield folder
     shutil.rmtree(folder)
 

@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import nbclient
-import nbformat
 import pytest
 
 import labkit
@@ -31,7 +29,12 @@ CELL_LINES = 14
 
 
 def read(path: Path) -> Any:
-    return nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    """What nbformat finds to be a valid notebook."""
+    import nbformat  # takes seconds: not for everybody who only collects tests
+
+    notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    nbformat.validate(notebook)
+    return notebook
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -45,11 +48,13 @@ def test_a_saved_notebook_is_stripped_and_has_stable_ids(path: Path) -> None:
             assert not cell["outputs"]
             assert cell["execution_count"] is None
             assert len(cell["source"]) <= CELL_LINES
-    nbformat.validate(read(path))
+    read(path)
 
 
 def run(path: Path, folder: Path) -> Any:
     """Run all cells; an error in any of them fails the test."""
+    import nbclient  # brings nbformat
+
     notebook = read(path)
     nbclient.NotebookClient(
         notebook, timeout=120, resources={"metadata": {"path": str(folder)}}

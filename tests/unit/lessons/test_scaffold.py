@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import nbformat
 import pytest
 
 from labkit import errors
@@ -21,6 +20,8 @@ def test_a_new_lesson_is_a_lesson(tmp_path: Path) -> None:
     assert file.checks
     assert all(question.truth in truths.TRUTHS for question in file.questions)
     notebook = json.loads(entry.notebook.read_text())
+    import nbformat  # takes seconds: not for everybody who only collects tests
+
     nbformat.validate(nbformat.from_dict(notebook))  # type: ignore[no-untyped-call]
     assert 'labkit.lesson("12")' in "".join(notebook["cells"][1]["source"])
 

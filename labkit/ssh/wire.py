@@ -22,11 +22,11 @@ import socket
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from labkit import errors
+from labkit import errors, version
 from labkit.ssh import keys, lean
 from labkit.ssh.endpoint import Endpoint
 
-with lean.without("invoke"):
+with lean.without("invoke"), lean.without_versions():
     import paramiko
 
 #: What paramiko may raise when a connection fails or breaks.
@@ -37,6 +37,9 @@ _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr")
 _MACS = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-256")
 #: An RSA key signs in one of two ways; other types have one way, called as the key itself is.
 _SIGNATURES = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
+
+#: Who we say that we are: a server's log shows it.
+_CALLER = f"SSH-2.0-labkit_{version.__version__}"
 
 # A machine that vanishes without a word is noticed by the kernel, not by a timer of ours.
 _SILENCE_S = 20
@@ -89,6 +92,7 @@ def _open(
     transport = None
     try:
         transport = paramiko.Transport(_prompt(where.dial(where.host, where.port)))
+        transport.local_version = _CALLER
         _offer(transport, key_type)
         transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = timeout_s
         transport.start_client(timeout=timeout_s)

@@ -123,6 +123,21 @@ class TestLean:
         )
         subprocess.run([sys.executable, "-c", script], check=True)
 
+    def test_paramiko_is_loaded_without_looking_up_its_version(self) -> None:
+        script = (
+            "import sys; from labkit.ssh import wire;"
+            "assert not {'importlib.metadata', 'email.message'} & set(sys.modules);"
+            "from importlib import metadata; assert metadata.version('paramiko')[0].isdigit()"
+        )
+        subprocess.run([sys.executable, "-c", script], check=True)
+
+    def test_versions_that_are_loaded_stay(self) -> None:
+        from importlib import metadata
+
+        with lean.without_versions():
+            from importlib import metadata as again
+        assert again is metadata
+
     def test_a_pool_loads_no_paramiko(self) -> None:
         script = "import sys; from labkit.ssh import pool; assert 'paramiko' not in sys.modules"
         subprocess.run([sys.executable, "-c", script], check=True)

@@ -17,6 +17,7 @@ case "$*" in
 "-c import ensurepip"*) exit 0 ;;
 "-c import pip") exit 0 ;;
 "-m venv"*) mkdir -p "$4/bin"; cp "$0" "$4/bin/python" ;;
+"-m compileall"*) echo "$*" >>"$STUBS/compiled"; exit 1 ;;
 "-m pip"*)
     echo "pip $*" >>"$STUBS/ran"
     printf '#!/bin/sh\\necho "labkit $*"\\n' >"$(dirname "$0")/labkit"
@@ -88,6 +89,8 @@ def test_with_python_it_installs_once_and_becomes_labkit(machine: Machine) -> No
     assert (again.stdout, again.stderr) == ("labkit status\n", "")
     assert len(machine.ran) == 1
     assert machine.ran[0].endswith(f"--editable {machine.clone}")
+    compiled = (machine.stubs / "compiled").read_text()
+    assert compiled == f"-m compileall -q {machine.clone}/labkit\n"
 
 
 def test_a_changed_pyproject_is_installed_again(machine: Machine) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -14,7 +15,7 @@ from labkit.cli import options, output, progress, session
 
 #: No question about news, no look for updates: a room may have no internet. And a notebook is saved
 #: with what its widgets show, so that it can be read when its kernel is gone.
-SETTINGS = Path(__file__).parents[1] / "lessons" / "jupyter"
+_SETTINGS = Path(__file__).parents[1] / "lessons" / "jupyter"
 
 
 @click.command()
@@ -54,10 +55,16 @@ def command(current: session.Session, folder: Path | None, port: int | None, bro
         name = lab.spec.name
     output.note(repr(workspace.copy_notebooks(target)))
     argv = jupyter_argv(target, port=port, browser=browser)
-    own = os.environ.get("JUPYTER_CONFIG_PATH")
-    settings = os.pathsep.join([str(SETTINGS), *([own] if own else [])])
-    variables = [f"LABKIT_NAME={name}", f"JUPYTER_CONFIG_PATH={settings}"]
+    variables = [f"LABKIT_NAME={name}", *jupyter_variables(os.environ)]
     return current.world.become(["env", *variables, *argv])
+
+
+def jupyter_variables(own: Mapping[str, str]) -> list[str]:
+    """Where JupyterLab finds labkit's settings and its extension, besides the learner's own."""
+    return [
+        f"{name}={os.pathsep.join(filter(None, [str(_SETTINGS), own.get(name)]))}"
+        for name in ("JUPYTER_CONFIG_PATH", "JUPYTER_PATH")
+    ]
 
 
 def jupyter_argv(folder: Path, *, port: int | None, browser: bool) -> list[str]:

@@ -56,7 +56,8 @@ def running(folder: Path) -> Iterator[Jupyter]:
         *(["--allow-root"] if os.geteuid() == 0 else []),
     ]  # fmt: skip
     own = {f"JUPYTER_{name}": str(folder / ".jupyter" / name) for name in _OWN_FOLDERS}
-    environ = {**os.environ, **own, "JUPYTER_CONFIG_PATH": str(lab.SETTINGS)}
+    labkits = dict(line.split("=", 1) for line in lab.jupyter_variables({}))
+    environ = {**os.environ, **own, **labkits}
     with subprocess.Popen(argv, env=environ, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield Jupyter(_address(process), token, folder)
@@ -132,6 +133,14 @@ def open_notebook(page: playwright.Page, name: str, *, kernel: bool = True) -> N
 def close_all(page: playwright.Page) -> None:
     """Close what is open, saved or not."""
     page.evaluate("[...window.jupyterapp.shell.widgets('main')].forEach(each => each.dispose())")
+
+
+def start_kernel(page: playwright.Page) -> None:
+    """One for the notebook in front, as the kernel's menu does."""
+    page.evaluate(
+        "window.jupyterapp.shell.currentWidget.sessionContext"
+        ".changeKernel({name: 'python3'}).then(() => null)"
+    )
 
 
 def run_all(page: playwright.Page) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
+from labkit.cli import lab
 from labkit.lessons import catalogue, progress, proving, results
 from tests.unit.cli.conftest import Run
 from tests.unit.cli.fakes import FakeWorld
@@ -78,13 +81,26 @@ def test_lab_brings_it_up_copies_the_notebooks_and_becomes_jupyterlab(
     assert "copied reference.ipynb" in done.stderr
     argv = world.became
     assert argv[:2] == ["env", "LABKIT_NAME=lab"]
-    assert argv[3:6] == [sys.executable, "-m", "jupyterlab"]
-    settings = Path(argv[2].removeprefix("JUPYTER_CONFIG_PATH=")) / "labconfig" / "page_config.json"
-    assert "announcements" in settings.read_text()
-    assert "saveState" in settings.with_name("default_setting_overrides.json").read_text()
+    assert argv[4:7] == [sys.executable, "-m", "jupyterlab"]
+    settings = Path(argv[2].removeprefix("JUPYTER_CONFIG_PATH="))
+    assert "announcements" in (settings / "labconfig" / "page_config.json").read_text()
+    overrides = settings / "labconfig" / "default_setting_overrides.json"
+    assert "saveState" in overrides.read_text()
+    server = json.loads((settings / "jupyter_server_config.json").read_text())["ServerApp"]
+    module, _, name = server["contents_manager_class"].rpartition(".")
+    assert hasattr(importlib.import_module(module), name)
+    extension = Path(argv[3].removeprefix("JUPYTER_PATH=")) / "labextensions" / "labkit"
+    package = json.loads((extension / "package.json").read_text())
+    assert (extension / package["jupyterlab"]["_build"]["load"]).is_file()
     assert f"--ServerApp.root_dir={tmp_path / 'mine'}" in argv
     assert "--LabApp.default_url=/lab/tree/00-the-lab.ipynb" in argv
     assert {"--port=8899", "--no-browser"} <= set(argv)
+
+
+def test_a_learners_own_settings_of_jupyter_come_after_those_of_labkit() -> None:
+    config, path = lab.jupyter_variables({"JUPYTER_PATH": "/home/me/jupyter"})
+    assert os.pathsep not in config
+    assert path.endswith(f"{os.pathsep}/home/me/jupyter")
 
 
 def test_lab_without_jupyterlab_says_how_to_get_it(

@@ -18,6 +18,8 @@ _CELL = (
     f"border-bottom:1px solid {theme.BORDER.css};padding:0.2em 1em 0.2em 0;"
     "text-align:{align};vertical-align:top;font-weight:{weight}"
 )
+#: In a narrow window one scrolls to a long text; a word on each line nobody would read.
+_LONG = ";min-width:14em"
 #: Commands and names of files stand in backticks, as in the text form.
 _CODE_SPAN = re.compile(r"`([^`]+)`")
 _CODE = f"font-family:{theme.CODE_FONT};white-space:pre-wrap;word-break:normal;margin:0.4em 0"
@@ -62,15 +64,17 @@ def _block(block: document.Block) -> str:
 def _table(block: document.Table) -> str:
     caption = f'<caption style="{_CAPTION}">{html.escape(block.caption)}</caption>'
     rows = "".join(_row(row) for row in block.rows) or _empty_row(block)
+    *short, last = block.columns
+    headings = [*map(_heading, short), _heading(last, _LONG if block.long_last else "")]
     return (
         f'<table style="{_TABLE}">{caption if block.caption else ""}'
-        f"<thead><tr>{''.join(_heading(column) for column in block.columns)}</tr></thead>"
+        f"<thead><tr>{''.join(headings)}</tr></thead>"
         f"<tbody>{rows}</tbody></table>"
     )
 
 
-def _heading(column: str) -> str:
-    style = _CELL.format(align="left", weight="bold")
+def _heading(column: str, more: str = "") -> str:
+    style = _CELL.format(align="left", weight="bold") + more
     return f'<th scope="col" style="{style}">{html.escape(column)}</th>'
 
 

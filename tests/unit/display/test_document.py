@@ -102,6 +102,11 @@ def test_html_tables_are_real_tables() -> None:
     assert [attrs["scope"] for tag, attrs in tags if tag == "th"] == ["col", "col", "row"]
 
 
+def test_a_long_text_keeps_a_width_that_one_can_read() -> None:
+    wide = [each for each in html.render(DOCUMENT).split("<th ") if "min-width" in each]
+    assert [each.partition(">")[2].partition("<")[0] for each in wide] == ["rule"]
+
+
 def test_a_tone_is_a_sign_that_screen_readers_skip_beside_words() -> None:
     markup = html.render_table(["state"], [[document.bad("gone")]])
 

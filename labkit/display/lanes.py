@@ -9,8 +9,8 @@ from labkit.display import theme
 
 #: Sizes in the drawing's own units, about a pixel each.
 _LANE, _ROW, _HEAD, _WORDS = 110, 30, 44, 430
-#: So many characters of an event's words fit beside the lanes; the rest is in the text form.
-_FIT = 62
+#: So many characters of an event's words fit beside the lanes, in bold; all of it is in the text.
+_FIT = 57
 
 
 def render(events: Sequence[tuple[str, str]], *, title: str) -> str:

@@ -23,7 +23,9 @@ from tests.netns.command import Shell
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
 
 PLENTY_KB = 100 * 1024
-UP = ("up", "--workers", "1", "--no-example", "--timeout", "5s")
+UP = ("up", "--workers", "1", "--no-example")
+#: An API server that cannot write is given time, in case that somebody makes room: no more here.
+STUCK_UP = (*UP, "--timeout", "10s")
 #: $1 is where to mount it, $2 how large it is. It lasts as long as somebody holds our stdin open.
 MOUNT = 'mount -t tmpfs -o size=$2k,mode=700 tmpfs "$1" && echo mounted && exec cat'
 
@@ -119,7 +121,7 @@ def test_it_is_said_and_the_next_up_goes_on(roomy: Disk, takes: int, what: str) 
     shell = roomy.shell
     roomy.resize(max(4, int(takes * SHARES[what])))
 
-    done = shell.labkit(*UP)
+    done = shell.labkit(*STUCK_UP)
     done.refused(1, "LK-DISK-FULL", str(shell.home), "try: free some")
 
     roomy.resize(PLENTY_KB)

@@ -53,6 +53,8 @@ class Writer:
     server: apiserver.Server
     name: str
     stopping: threading.Event
+    #: Who knocks at a server that is down takes the CPU that it needs to come up.
+    serving: threading.Event
     acknowledged: int = 0
     revision: str = ""
     #: Sent, and the connection broke before the answer: it may have been taken or not.
@@ -63,7 +65,7 @@ class Writer:
             try:
                 self._write()
             except (OSError, http.client.HTTPException):
-                continue  # killed: try again until it is back
+                self.serving.wait()  # killed: try again when it is back
 
     def _write(self) -> None:
         if self.doubtful:
@@ -140,8 +142,8 @@ def following(server: apiserver.Server) -> Iterator[Follower]:
 @pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
 @pytest.mark.timeout(300)
 def test_killed_at_any_moment(server: apiserver.Server) -> None:
-    stopping = threading.Event()
-    writers = [Writer(server, f"w{number}", stopping) for number in range(WRITERS)]
+    stopping, serving = threading.Event(), threading.Event()
+    writers = [Writer(server, f"w{number}", stopping, serving) for number in range(WRITERS)]
     highest = 0
     with following(server) as follower, futures.ThreadPoolExecutor(WRITERS) as pool:
         running = [pool.submit(writer.run) for writer in writers]
@@ -149,8 +151,10 @@ def test_killed_at_any_moment(server: apiserver.Server) -> None:
             for _ in range(KILLS):
                 # Not a wait for something: the moment of the kill is meant to be any.
                 time.sleep(random.uniform(0, 0.05))
+                serving.clear()
                 server.stop(kill=True)
                 server.start()
+                serving.set()
                 _, listed = server.request("GET", MAPS)
                 revision = int(listed["metadata"]["resourceVersion"])
                 assert revision >= highest, "the revision went back"
@@ -161,6 +165,7 @@ def test_killed_at_any_moment(server: apiserver.Server) -> None:
                 follower.await_value(writer.name, writer.acknowledged)
         finally:
             stopping.set()
+            serving.set()
         for each in running:
             each.result(30)
         for writer in writers:

@@ -27,7 +27,8 @@ def test_a_request_is_seen_on_every_node_that_it_crosses(opened: lab.Lab) -> Non
     curl = ("curl", "-sS", f"http://{ports[0].cluster_ip}:{ports[0].port}/")
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         taken = pool.submit(taking.take, opened.pool, names, seconds=SECONDS, wanted=wanted)
-        while not taken.done():
+        # Ten a second are enough to meet every pod; each more is one more to capture and to read.
+        while concurrent.futures.wait([taken], timeout=0.1).not_done:
             assert json.loads(opened.exec("node1", curl).stdout)
     packets = taken.result()
     assert [one.time_ns for one in packets] == sorted(one.time_ns for one in packets)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 #: A whole lab answers in milliseconds; a machine that is busy may take longer. In a broken lab a
 #: request that nobody refuses ends only when this is over.
 PATIENT_S, IMPATIENT_S = 8.0, 2.0
+#: Nobody announces what a program has noticed; who asks all the time takes the CPU that it needs.
+AGAIN_S = 0.1
 #: What an API request, or the end of a pod, may take.
 TIMEOUT_S = 60.0
 
@@ -78,8 +80,9 @@ def await_answers(lab: Lab, asks: Sequence[fault.Ask], within_s: float) -> tuple
     missing = tuple(asks)
     while missing:
         missing = tuple(ask for ask in missing if not is_answered(lab, ask, PATIENT_S))
-        if time.monotonic() > deadline:
+        if not missing or time.monotonic() > deadline:
             break
+        time.sleep(AGAIN_S)
     return missing
 
 
@@ -89,6 +92,7 @@ def await_silence(lab: Lab, asks: Sequence[fault.Ask], within_s: float) -> tuple
     working = tuple(asks)
     while working:
         working = tuple(ask for ask in working if is_answered(lab, ask, IMPATIENT_S))
-        if time.monotonic() > deadline:
+        if not working or time.monotonic() > deadline:
             break
+        time.sleep(AGAIN_S)
     return working

@@ -185,6 +185,7 @@ def _await_as_before(lab: Lab, receipt: receipts.Receipt) -> tuple[str, ...]:
         waits = any(_SETTLES in line or line.startswith(look.API) for line in changed)
         if not waits or time.monotonic() > deadline:
             return changed
+        time.sleep(acting.AGAIN_S)
 
 
 def _plan(lab: Lab, wanted: fault.Fault, node: str | None) -> tuple[str, fault.Change]:

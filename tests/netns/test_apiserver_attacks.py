@@ -122,13 +122,14 @@ def promptly(server: Server) -> Iterator[None]:
 class TestSlowClients:
     def test_a_header_that_drips(self, server: Server) -> None:
         with promptly(server), contextlib.ExitStack() as open_:
-            dripping = [open_.enter_context(server.dial()) for _ in range(50)]
-            for sock in dripping:
-                sock.sendall(b"GET /healthz HTTP/1.1\r\n")
+            dripping = []
+            for _ in range(50):
+                dripping.append(open_.enter_context(server.dial()))
+                # At once: to who writes when its time is up the kernel says so, and not the server.
+                dripping[-1].sendall(b"GET /healthz HTTP/1.1\r\n")
+                dripping[-1].sendall(b"A")
             assert server.median_s() < 0.5
             for sock in dripping:
-                with contextlib.suppress(OSError):
-                    sock.sendall(b"A")
                 assert code_of(ended(sock)) == 408
 
     def test_a_body_that_drips(self, server: Server) -> None:

@@ -117,19 +117,20 @@ settle() {
 
 # stop NAME: the supervisor, and the program by it. kube-proxy may let open connections go on for as
 # much as 30 s (--drain-timeout); whoever has not ended after 35 s is killed.
+patience=35
 stop() {
     [ "$init" = none ] || { systemctl disable --quiet --no-reload --now "labkit-$1"; return; }
     { read -r pid pid_began _ child child_began _ <"$run/$1.pid"; } 2>/dev/null || return 0
     if is_alive "$pid" "$pid_began"; then
         kill "$pid"
-        flock -w 35 "$run/$1.lock" true || {
+        flock -w "$patience" "$run/$1.lock" true || {
             { read -r _ _ _ child child_began _ <"$run/$1.pid"; } 2>/dev/null
             ! is_alive "$child" "$child_began" || kill -KILL "$child"
             flock -w 1 "$run/$1.lock" true || kill -KILL "$pid"
         }
     elif is_alive "$child" "$child_began"; then # somebody killed the supervisor alone
         kill "$child"
-        timeout 35 tail -s 0.05 -f /dev/null --pid "$child" || kill -KILL "$child"
+        timeout "$patience" tail -s 0.05 -f /dev/null --pid "$child" || kill -KILL "$child"
     fi
     rm -f "$run/$1.pid"
 }

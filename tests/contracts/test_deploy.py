@@ -158,8 +158,10 @@ class TestSupervision:
         assert states(nodes) == {}
 
     def test_a_program_that_does_not_obey_is_killed(
-        self, nodes: pool.Pool, node: machine.Machine
+        self, nodes: pool.Pool, node: machine.Machine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        whole = install._shell
+        monkeypatch.setattr(install, "_shell", lambda text: whole(f"patience=1\n{text}"))
         deaf = "import signal,time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1)\n"
         argv = ("/usr/bin/python3", "-uc", f"{deaf}while 1: time.sleep(1000)")
         ensure(nodes, services.Unit("deaf", argv, {}))

@@ -139,5 +139,6 @@ def test_who_stops_kube_proxy_waits_longer_than_it_may_drain() -> None:
     assert "KillMode=process\n" in text
     assert not re.search("^(KillSignal|ExecStop|SendSIGKILL)=", text, re.MULTILINE)
     node = resources.files("labkit.deploy").joinpath("node.sh").read_text()
-    waits = re.findall(r"(?:flock -w|timeout) (\d+) (?:.*lock. true \|\| {|tail)", node)
-    assert waits == [found[1], found[1]], "where there is no systemd, the same"
+    assert re.findall(r"^patience=(\d+)$", node, re.MULTILINE) == [found[1]], "without systemd too"
+    waits = re.findall(r"(?:flock -w|timeout) (\S+) (?:.*lock. true \|\| {|tail)", node)
+    assert waits == ['"$patience"', '"$patience"']

@@ -69,7 +69,7 @@ def draw_player(found: Trace) -> str:
 
 def _draw_hop(number: int, hop: Hop) -> str:
     title = html.escape(f"{number + 1}: {hop.where}", quote=True)
-    when = "" if hop.ms is None else f", {hop.ms:g} ms after it was sent"
+    when = "" if hop.ms is None else f", {hop.ms:g} ms after its first packet"
     steps = "".join(_draw_step(step) for step in hop.steps)
     return (
         f'<section data-step="{number}" data-title="{title}">'

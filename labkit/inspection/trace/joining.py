@@ -1,15 +1,17 @@
 """One story of what many told: the nodes' kernels, the proxy's journal, the answer. Pure.
 
 The order is that of cause and effect. The times are when each was noticed, by the clock of the
-machine that noticed it, set right by how far that is ahead of ours. A kernel is heard a little
-later than it acts, so that neighbours in the story may be a fraction of a millisecond out of turn.
+machine that noticed it, set right by how far that is ahead of ours. A kernel is heard later than it
+acts, and a cause is no later than what it brought about: so each has the earliest time of all that
+followed it.
 """
 
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from labkit.inspection import answers, journal
@@ -51,7 +53,7 @@ class Step:
 class Hop:
     """One thing that happened. `where` is its lane: a sender, a node's kernel, a proxy, a pod.
 
-    `ms` are milliseconds since the request was sent; None where nobody looked at a clock.
+    `ms` are milliseconds since its first packet was seen; None where nobody looked at a clock.
     """
 
     where: str
@@ -87,8 +89,8 @@ def join(planned: shot.Shot, sent_at: float, told: Sequence[Told], answer: answe
     is_tcp = planned.protocol == "TCP"
     who = "the kernel's answer to it" if is_tcp else "the answer"
     returned = [_pass(one, sent_at, who) for one in _in_order(back, last=planned.machine)]
+    sends = f"sends from {source}:{planned.source_port} to {planned.dialled}"
     hops = (
-        Hop(planned.sender, 0.0, f"sends from {source}:{planned.source_port} to {planned.dialled}"),
         *(
             _pass(one, sent_at, "the first packet")
             for one in _in_order(there, first=planned.machine)
@@ -107,7 +109,31 @@ def join(planned: shot.Shot, sent_at: float, told: Sequence[Told], answer: answe
         *_answered(planned, proxy_node, record, answer, sent_there),
     )
     lines = tuple(f"{node.node}: {line}" for node in told for line in node.conntrack)
-    return Story(hops, tuple(there), record, proxy_node, tuple(onward), lines)
+    return Story(
+        (Hop(planned.sender, 0.0, sends), *_timed(hops)),
+        tuple(there),
+        record,
+        proxy_node,
+        tuple(onward),
+        lines,
+    )
+
+
+def _timed(hops: Sequence[Hop]) -> Sequence[Hop]:
+    """No time is later than one that follows, and the first is zero.
+
+    What the sender does before its first packet is no part of the way.
+    """
+    found: list[Hop] = []
+    earliest = math.inf
+    for hop in reversed(hops):
+        if hop.ms is not None:
+            earliest = min(earliest, hop.ms)
+        found.append(hop if hop.ms is None else replace(hop, ms=earliest))
+    return [
+        hop if hop.ms is None else replace(hop, ms=round(hop.ms - earliest, 1))
+        for hop in reversed(found)
+    ]
 
 
 def _find_record(planned: shot.Shot, told: Sequence[Told]) -> tuple[str, Mapping[str, Any] | None]:

@@ -36,7 +36,7 @@ def test_each_hop_is_a_step_and_a_mark_in_the_lanes() -> None:
     drawn = player.draw_player(a_trace())
     assert re.findall(r'data-step="(\d+)"', drawn) == ["0", "1", "2"]
     assert re.findall(r'data-mark="(\d+)"', drawn) == ["0", "1", "2"]
-    assert "1.5 ms after it was sent" in drawn
+    assert "1.5 ms after its first packet" in drawn
     assert "is turned &lt;away&gt;" in drawn
     assert "-A X -j &lt;Y&gt;" in drawn
 

@@ -64,6 +64,19 @@ def test_the_hops_follow_one_another_through_the_proxy() -> None:
     )
 
 
+def test_a_cause_is_no_later_than_what_it_brought_about() -> None:
+    """A kernel is heard late: here three seconds, long after the proxy had carried all."""
+    late = [
+        dataclasses.replace(one, heard=tuple((when + 3, line) for when, line in one.heard))
+        for one in TOLD
+    ]
+    for told in (TOLD, late):
+        times = [hop.ms for hop in story(told).hops if hop.ms is not None]
+        assert times == sorted(times)
+        assert times[:2] == [0.0, 0.0]
+    assert [hop.what for hop in story(late).hops] == [hop.what for hop in story().hops]
+
+
 def test_the_rules_are_told_as_text_and_in_words() -> None:
     steps = [step for hop in story().hops for step in hop.steps]
     caught = [step for step in steps if step.chain == "KUBE-NODEPORT-CONTAINER"]

@@ -45,8 +45,7 @@ def test_a_fault_breaks_requests_and_is_undone_to_the_letter(whole: lab.Lab, nam
     before = look.look(whole)
     receipt = faults.inject(whole, name)
     assert receipts.active(whole.paths) == receipt
-    for ask in receipt.asks:
-        assert not acting.is_answered(whole, ask, acting.IMPATIENT_S), ask.words
+    assert not any(acting.answered(whole, receipt.asks, acting.IMPATIENT_S)), repr(receipt)
     broken = look.differences(before, look.look(whole))
     # Programs that hang, and a process that holds connections, change no rule and no address.
     assert broken or name == "proxy-hung"
@@ -54,8 +53,7 @@ def test_a_fault_breaks_requests_and_is_undone_to_the_letter(whole: lab.Lab, nam
     assert cleared.ok, repr(cleared)
     fault = faults.find(name)
     assert not look.differences(before, look.look(whole), fault.redraws)
-    for ask in receipt.asks:
-        assert acting.is_answered(whole, ask, acting.PATIENT_S), ask.words
+    assert all(acting.answered(whole, receipt.asks, acting.PATIENT_S)), repr(receipt)
 
 
 def test_what_kube_proxy_mends_by_itself_stays_broken_until_it_is_cleared(whole: lab.Lab) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import subprocess
 import time
@@ -19,25 +20,30 @@ class Traces:
         self._home = home
         self._before = _look(home)
         self._owned: set[str] = set()
+        self._looked = 0.0
 
     def remember(self) -> dict[int, str]:
         """Take note of the namespaces that the lab has now; return its processes."""
         mine = pids(self._home)
         self._owned |= _namespaces(mine) - _namespaces([os.getpid()])
+        self._looked = time.clock_gettime(time.CLOCK_BOOTTIME)
         return mine
 
     def left(self) -> dict[str, list[str]]:
         """What was not there before and is there now; nothing, if all is well.
 
         The kernel takes a net namespace apart in its own time, after its last process has gone:
-        that much is waited for.
+        that much is waited for. It gives the number of one that is gone to the next that somebody
+        makes: a process that is younger than the last look holds another of that number, and if
+        it is the lab's, it is told as a process.
         """
         assert self._owned, "the lab was never looked at while it ran"
         deadline = time.monotonic() + 10
         while True:
             now = _look(self._home)
             left = {kind: sorted(now[kind] - self._before[kind]) for kind in now}
-            left["namespaces"] = sorted(self._owned & _namespaces(_all()))
+            older = [pid for pid in _all() if _began(pid) <= self._looked]
+            left["namespaces"] = sorted(self._owned & _namespaces(older))
             left = {kind: found for kind, found in left.items() if found}
             if not left or time.monotonic() > deadline:
                 return left
@@ -91,6 +97,15 @@ def _read(pid: int) -> tuple[int, str]:
     except OSError:
         return 0, ""
     return parent, words.decode(errors="replace")
+
+
+def _began(pid: int) -> float:
+    """Seconds after the machine started; never, for a process that is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return math.inf
+    return int(fields[19]) / os.sysconf("SC_CLK_TCK")
 
 
 def _all() -> list[int]:

@@ -63,6 +63,16 @@ class Harness:
             check=False,
         )
 
+    def start(self, *argv: str) -> subprocess.Popen[str]:
+        """Run a command that goes on meanwhile, with pipes to its stdin and from its stdout."""
+        return subprocess.Popen(
+            self.argv(argv),
+            env=self.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
 
 def missing() -> list[str]:
     """The Debian packages that are not here."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,9 @@ provider = "vagrant"
 provider = "{provider}"
 box = "labkit/node"
 memory = 512
+
+[proxy.flags]
+drain-timeout = "30s"
 """
 #: Emulated machines take a minute to boot; where the machine is loaded, several.
 UP_TIMEOUT_S = 600
@@ -33,8 +36,14 @@ class Typed:
     folder: Path
 
     def raw(self, *words: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
-        script = 'cd "$0" && exec "$@"'
-        return self.here.run("sh", "-c", script, str(self.folder), *words, timeout_s=timeout_s)
+        return self.here.run(*self._in_folder(words), timeout_s=timeout_s)
+
+    def started(self, *words: str) -> subprocess.Popen[str]:
+        """A command that goes on meanwhile, to be used in `with`."""
+        return self.here.start(*self._in_folder(words))
+
+    def _in_folder(self, words: Sequence[str]) -> tuple[str, ...]:
+        return ("sh", "-c", 'cd "$0" && exec "$@"', str(self.folder), *words)
 
     def labkit(self, *words: str, timeout_s: float = 120) -> str:
         done = self.raw("labkit", *words, timeout_s=timeout_s)

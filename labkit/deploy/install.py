@@ -11,6 +11,7 @@ import io
 import re
 import tarfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from labkit import errors
@@ -25,25 +26,33 @@ from labkit.ssh.pool import Pool
 _MEND_TIMEOUT_S = 300
 
 
+@dataclass(frozen=True, slots=True)
+class Ensured:
+    """What was done on a node, one line per thing, and its units as they were right after that."""
+
+    did: tuple[str, ...]
+    units: Mapping[str, plan.UnitState]
+
+
 def ensure_services(
     pool: Pool, wanted: services.Plan, progress: events.Progress | None = None
-) -> dict[str, tuple[str, ...]]:
-    """Make every node run its units; return what was done on each, one line per thing.
+) -> dict[str, Ensured]:
+    """Make every node run its units.
 
     Nodes are mended side by side. Raises ProviderError (a disk that is full, ...), CommandFailed
     and ConnectionFailed with the node's name; the other nodes are mended nevertheless.
     """
 
-    def ensure(node: Connection) -> tuple[str, ...]:
+    def ensure(node: Connection) -> Ensured:
         units = wanted[node.name]
         found = look(node, plan.paths_of(units))
         changes = plan.plan_changes(units, found)
-        if changes:
-            if progress:
-                names = ", ".join(unit.name for unit in changes.start) or "what is to go"
-                progress.waiting(names, node=node.name)
-            apply_changes(node, changes)
-        return plan.explain_changes(changes, found)
+        if not changes:
+            return Ensured((), found.units)
+        if progress:
+            names = ", ".join(unit.name for unit in changes.start) or "what is to go"
+            progress.waiting(names, node=node.name)
+        return Ensured(plan.explain_changes(changes, found), apply_changes(node, changes).units)
 
     return pool.map(wanted, ensure)
 
@@ -53,12 +62,14 @@ def look(node: Connection, paths: Sequence[str] = ()) -> plan.Found:
     return plan.parse_found(node.script(_shell('look "$@"'), args=paths).stdout)
 
 
-def apply_changes(node: Connection, changes: plan.Changes) -> None:
-    text = _shell(plan.render_changes(changes))
+def apply_changes(node: Connection, changes: plan.Changes) -> plan.Found:
+    """Make them, and look again: all in one command."""
+    text = _shell(f"{plan.render_changes(changes)}look\n")
     stdin = pack(changes.place) if changes.place else b""
     done = node.script(text, stdin=stdin, timeout_s=_MEND_TIMEOUT_S, check=False)
     if done.exit_status:
         raise _explain(node.name, done)
+    return plan.parse_found(done.stdout)
 
 
 def unit_states(pool: Pool, names: Sequence[str]) -> dict[str, dict[str, plan.UnitState]]:

@@ -54,20 +54,17 @@ def bring_up(lab: Lab, *, example: bool, observer: events.Observer, timeout_s: f
         _write_ssh_files(lab)
     deadline = _Deadline(timeout_s)  # a provider has time limits of its own for what boots
     if lab.spec.control_plane.is_external:
-        mark = _join(lab, progress, did, example=example)
+        mark, podlets = _join(lab, progress, did, example=example)
     else:
         mark = ""
         with progress.step("start the cluster's programs"):
-            did += _ensure_programs(lab, progress)
+            podlets = _ensure_programs(lab, progress, did)
         with progress.step("wait for the API server"):
             health.wait_for_api(lab.pool, lab.spec, timeout_s=deadline.left)
             did += _retire_nodes(lab)
     with progress.step("wait for the nodes"):
-        names = [node.name for node in lab.spec.cluster]
-        states = install.unit_states(lab.pool, names)
-        podlets = {name: states[name]["podlet"].process for name in names}
         lacks = api.lacks_podlet(podlets)
-        lab.api.wait_for(resources.NODES, names, lacks, timeout_s=deadline.left)
+        lab.api.wait_for(resources.NODES, podlets, lacks, timeout_s=deadline.left)
     if not example:
         return Result(tuple(did))
     return _show_example(lab, progress, deadline, did, mark)
@@ -97,16 +94,18 @@ def start_node(lab: Lab, name: str, *, observer: events.Observer, timeout_s: flo
             health.wait_for_api(lab.pool, lab.spec, timeout_s=timeout_s)
 
 
-def _join(lab: Lab, progress: events.Progress, did: list[str], *, example: bool) -> str:
-    """Join somebody else's cluster; return what marks the lab's objects there."""
+def _join(
+    lab: Lab, progress: events.Progress, did: list[str], *, example: bool
+) -> tuple[str, dict[str, str]]:
+    """Join somebody else's cluster; return what marks the lab's objects there, and the podlets."""
     from labkit.lab.external import steps  # most labs have an API server of their own
 
     with progress.step("look at the API server"):
         external, done = steps.prepare(lab, example=example)
         did += done
     with progress.step("start the cluster's programs"):
-        did += _ensure_programs(lab, progress, external)
-    return external.mark
+        podlets = _ensure_programs(lab, progress, did, external)
+    return external.mark, podlets
 
 
 def _plan_example(lab: Lab, mark: str, timeout_s: float) -> tuple[resources.Object, ...]:
@@ -235,8 +234,13 @@ def _write_ssh_files(lab: Lab) -> None:
 
 
 def _ensure_programs(
-    lab: Lab, progress: events.Progress, external: services.External | None = None
-) -> list[str]:
+    lab: Lab,
+    progress: events.Progress,
+    did: list[str],
+    external: services.External | None = None,
+) -> dict[str, str]:
+    """Make every node run its programs; return which process its podlet is."""
     plan = services.plan_services(lab.spec, pki.load_pki(lab.paths.pki), external)
-    changes = install.ensure_services(lab.pool, plan, progress)
-    return [f"{node}: {change}" for node, each in changes.items() for change in each]
+    ensured = install.ensure_services(lab.pool, plan, progress)
+    did += [f"{node}: {change}" for node, each in ensured.items() for change in each.did]
+    return {node: each.units["podlet"].process for node, each in ensured.items()}

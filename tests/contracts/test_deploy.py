@@ -47,7 +47,7 @@ def ssh(nodes: pool.Pool) -> connection.Connection:
 
 
 def ensure(nodes: pool.Pool, *units: services.Unit) -> tuple[str, ...]:
-    return install.ensure_services(nodes, {"node1": units})["node1"]
+    return install.ensure_services(nodes, {"node1": units})["node1"].did
 
 
 def states(nodes: pool.Pool) -> dict[str, plan.UnitState]:
@@ -73,6 +73,14 @@ class TestInstall:
         log = ["cat", "/var/log/labkit/one.log"]
         until(lambda: ssh.run(log).stdout == "a b|$HOME 100%\n")
         assert ssh.run(["cat", f"/proc/{state.pid}/cmdline"]).stdout == "sleep\0" + "1000\0"
+
+    def test_it_says_which_processes_run_then(self, nodes: pool.Pool) -> None:
+        for _ in ("made", "found"):
+            told = install.ensure_services(nodes, {"node1": (ONE, TWO)})["node1"].units
+            found = states(nodes)
+            assert {name: unit.process for name, unit in told.items()} == {
+                name: unit.process for name, unit in found.items()
+            }
 
     def test_the_second_time_nothing_is_done(self, nodes: pool.Pool) -> None:
         ensure(nodes, ONE, TWO)

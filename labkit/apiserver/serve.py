@@ -22,7 +22,8 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
-import uvicorn
+from uvicorn import config as uvicorn_config
+from uvicorn import server as uvicorn_server
 
 from labkit import errors
 from labkit.apiserver import allocation, app, authn, bootstrap, connections, registry, store
@@ -124,10 +125,10 @@ def make_kubelet_tls(options: Options) -> ssl.SSLContext | None:
     return context
 
 
-class Server(uvicorn.Server):
+class Server(uvicorn_server.Server):
     """The server of uvicorn, which ends its watches when it is told to end, and then ends well."""
 
-    def __init__(self, config: uvicorn.Config, objects: store.Store) -> None:
+    def __init__(self, config: uvicorn_config.Config, objects: store.Store) -> None:
         super().__init__(config)
         self._objects = objects
 
@@ -221,8 +222,8 @@ async def _serve(
         await server.serve(sockets=[sock])
 
 
-def _configure(application: Any, tls: ssl.SSLContext) -> uvicorn.Config:
-    return uvicorn.Config(
+def _configure(application: Any, tls: ssl.SSLContext) -> uvicorn_config.Config:
+    return uvicorn_config.Config(
         application,
         http=connections.Protocol,
         ws="none",

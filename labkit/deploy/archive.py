@@ -48,6 +48,10 @@ _COMMON = ("__init__.py", "version.py", "errors.py", "model")
 _SERVED_BY = ("starlette", "uvicorn", "pyyaml")
 #: Machine code that stays behind: its distribution does without, if more slowly.
 _SPARE = ("yaml/_yaml.",)
+#: uvicorn's own command line, and what restarts it for a programmer. `uvicorn/__init__.py` imports
+#: both, and would cost a tenth of each start: another one stands in its place.
+_LEFT_OUT = ("click", "uvicorn/main.", "uvicorn/__main__.", "uvicorn/supervisors/")
+_INSTEAD = {"uvicorn/__init__.py": b"from uvicorn.config import Config\n"}
 
 RECIPES: Mapping[Role, Recipe] = {
     "agent": Recipe("labkit.agent.main", (*_COMMON, "client", "agent"), lean=True),
@@ -101,8 +105,8 @@ def pack(files: Mapping[str, Path], main: str) -> bytes:
     first = _LEAN_MAIN if "standins.py" in files else _MAIN
     content = {"__main__.py": first.format(module=main).encode()}
     for name, path in files.items():
-        content[name] = path.read_bytes()
-        if name.endswith(".py"):
+        content[name] = _INSTEAD.get(name) or path.read_bytes()
+        if name.endswith(".py") and name not in _INSTEAD:
             content[f"{name}c"] = _bytecode(name, path, content[name])
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -157,7 +161,7 @@ def _distribution(name: str, seen: set[str]) -> dict[str, Path]:
     """The Python files of an installed distribution and of all that it requires here."""
     from importlib import metadata
 
-    if name in seen:
+    if name in seen or name in _LEFT_OUT:
         return {}
     seen.add(name)
     try:
@@ -180,7 +184,7 @@ def _modules(found: importlib.metadata.Distribution) -> Iterator[tuple[str, Path
             raise errors.NotSupported(
                 f"{found.name} holds machine code ({path}), which cannot travel in an archive"
             )
-        if path.suffix == ".py" and ".." not in path.parts:
+        if path.suffix == ".py" and not str(path).startswith((*_LEFT_OUT, "..")):
             yield str(path), Path(str(found.locate_file(file)))
 
 

@@ -91,6 +91,7 @@ def test_a_role_brings_its_package_and_no_more(role: archive.Role) -> None:
     others = {name.split("/")[0].split(".")[0] for name in names} - {"labkit", "__main__"}
     assert ("standins" in others) == (role in ("agent", "podlet"))
     assert ("uvicorn" in others) == (role == "apiserver")
+    assert "click" not in others
 
 
 @pytest.mark.parametrize("role", archive.RECIPES)

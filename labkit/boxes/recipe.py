@@ -101,6 +101,12 @@ PasswordAuthentication no
 HostKey /etc/ssh/ssh_host_ed25519_key
 """
 
+#: labkit sends whole scripts: sudo would write each of them to the journal, piece by piece.
+_SUDOERS = """\
+vagrant ALL=(ALL) NOPASSWD: ALL
+Defaults:vagrant !syslog, !pam_session
+"""
+
 _SERVICES = ("systemd-networkd.service", "labkit-host-keys.service", "labkit-emulated.service")
 _TIMERS = ("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer",
            "e2scrub_all.timer", "e2scrub_reap.service", "fstrim.timer")  # fmt: skip
@@ -175,7 +181,7 @@ def plan_files(provider: Provider) -> dict[str, str]:
         "etc/hosts": "127.0.0.1 localhost\n127.0.1.1 labkit\n",
         "etc/resolv.conf": "",
         "etc/default/locale": "LANG=C.UTF-8\n",
-        "etc/sudoers.d/vagrant": "vagrant ALL=(ALL) NOPASSWD: ALL\n",
+        "etc/sudoers.d/vagrant": _SUDOERS,
         "etc/ssh/sshd_config.d/labkit.conf": _SSHD,
         "etc/systemd/network/10-eth0.network": _NETWORK,
         f"{units}/labkit-host-keys.service": _HOST_KEYS,

@@ -53,6 +53,10 @@ class Connection:
     def name(self) -> str:
         return self.endpoint.name
 
+    def connect(self) -> None:
+        """Connect now, where the first command would. Raises ConnectionFailed."""
+        self._connected()
+
     def run(
         self,
         argv: Sequence[str],

@@ -87,7 +87,7 @@ def meet(
 
 def set_clock(session: connection.Connection) -> None:
     """Give the machine the learner's time: one that slept, or was restored, has that of then."""
-    session.run(["true"])  # connected: from here on, a command is on its way for a moment only
+    session.connect()  # from here on, a command is on its way for a moment only
     for _ in range(CLOCK_TRIES):
         said = session.script(SET_CLOCK, args=[str(round(time.time()))]).stdout
         if abs(int(said) - time.time()) < CLOCK_S:

@@ -173,12 +173,12 @@ def test_dial_says_which_machine_does_not_run(fake: Fake) -> None:
 
 
 class Late:
-    """A connection to a machine that takes its time, the first command most of all."""
+    """A connection to a machine that takes its time, to connect most of all."""
 
     def __init__(self, *delays_s: int) -> None:
         self.delays_s, self.asked = list(delays_s), 0
 
-    def run(self, argv: Sequence[str]) -> None:
+    def connect(self) -> None:
         self.delays_s.pop(0)
 
     def script(self, text: str, *, args: Sequence[str]) -> commands.Command:

@@ -44,8 +44,10 @@ BEGIN, END = 9, 10
 BEACON_RULE = "-A OUTPUT -o lo -d 127.0.0.1/32 -p udp -m udp --sport {port} --dport 9:10 -j TRACE"
 #: A moment and what was heard then, which may end in the middle of a line.
 Heard = tuple[float, bytes]
-#: How long the monitor may take to be heard, and how often the beacon is sent meanwhile.
-DEAF_S, BEACON_S = 5.0, 0.005
+#: How long the monitor may take to be heard, and how soon the beacon is sent for a second time. The
+#: pause doubles each time: of each beacon the kernel tells a page, and a monitor on a slow machine
+#: ends when more lies ready for it than the kernel keeps.
+DEAF_S, BEACON_S = 10.0, 0.005
 
 
 def main(name: str, seconds: str, *wanted: str) -> None:
@@ -182,10 +184,10 @@ def monitor(seconds: float) -> Iterator[int]:
 def hear_beacon(stream: int, beacon: socket.socket, port: int) -> list[Heard]:
     """What was heard until the beacon was: all of it, since the kernel tells in order."""
     heard: list[Heard] = []
-    deadline = time.monotonic() + DEAF_S
+    deadline, pause = time.monotonic() + DEAF_S, BEACON_S
     while time.monotonic() < deadline:
         beacon.sendto(b"?", ("127.0.0.1", port))
-        while select.select([stream], [], [], BEACON_S)[0]:
+        while select.select([stream], [], [], pause)[0]:
             said = os.read(stream, 1 << 16)
             heard.append((time.time(), said))
             if b" DPORT=%d " % port in said:
@@ -193,6 +195,7 @@ def hear_beacon(stream: int, beacon: socket.socket, port: int) -> list[Heard]:
             if not said:
                 last = b"".join(said for _, said in heard).decode(errors="replace").strip()
                 raise OSError(f"xtables-monitor: {last or 'it ended'}")
+        pause *= 2
     raise OSError("xtables-monitor hears nothing: is this iptables' nf_tables variant?")
 
 

@@ -15,6 +15,8 @@ from tests.vagrant.typed import Typed
 pytestmark = [pytest.mark.vagrant, pytest.mark.timeout(1800)]
 
 NODE_PORT = "http://192.168.56.11:30062/"
+#: What a fault breaks must stay silent for a while; and is asked for again when it is undone.
+FAULT_S = 300
 
 
 def ways_that_hold(report: Any) -> int:
@@ -22,6 +24,12 @@ def ways_that_hold(report: Any) -> int:
     proofs = report["ways"]["proofs"]
     assert not [proof for proof in proofs if proof["problem"]]
     return len(proofs)
+
+
+def rules(typed: Typed, node: str) -> list[str]:
+    """A node's rules, without counters and the time of asking."""
+    said = typed.exec(node, "iptables-save").splitlines()
+    return [line.partition(" [")[0] for line in said if not line.startswith("#")]
 
 
 def boot_ids(typed: Typed) -> dict[str, str]:
@@ -45,6 +53,29 @@ def test_inspect_sees_rules_and_counters_on_every_node(typed: Typed) -> None:
     said = typed.labkit("inspect", "app1")
     for word in ("KUBE-NODEPORT-CONTAINER", "KUBE-PORTALS-HOST", "30062", "node1", "node2"):
         assert word in said
+
+
+def test_a_trace_follows_a_request_over_the_machines(typed: Typed) -> None:
+    before = rules(typed, "node2")
+    via = ("--from", "client", "--via", "node-port", "--node", "node2")
+    hops = typed.json("trace", "app1", *via)["hops"]
+    chains = {step["chain"] for hop in hops for step in hop["steps"] if hop["where"] == "node2"}
+    assert {"PREROUTING", "KUBE-NODEPORT-CONTAINER"} <= chains
+    assert [hop for hop in hops if hop["where"].startswith("pod app1-")]
+    assert rules(typed, "node2") == before
+
+
+@pytest.mark.parametrize("fault", ["missing-jump", "proxy-hung"])
+def test_a_fault_breaks_what_it_says_and_is_undone(typed: Typed, fault: str) -> None:
+    before = rules(typed, "node1")
+    typed.labkit("fault", "inject", fault, "--node", "node1", timeout_s=FAULT_S)
+    assert typed.raw("curl", "-sf", "-m", "5", NODE_PORT).returncode != 0
+    told = typed.raw("labkit", "trace", "app1", "--from", "client", "--node", "node1")
+    assert told.returncode == 1, told.stdout + told.stderr
+    assert "It ended at" in told.stdout
+    typed.labkit("fault", "clear", timeout_s=FAULT_S)
+    assert typed.raw("curl", "-sf", "-m", "10", NODE_PORT).returncode == 0
+    assert rules(typed, "node1") == before
 
 
 def test_a_killed_agent_comes_back(typed: Typed) -> None:

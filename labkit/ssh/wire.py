@@ -54,6 +54,12 @@ class NoKeyAccepted(errors.ConnectionFailed):
 
 def connect(where: Endpoint, *, timeout_s: float = 15.0) -> paramiko.Transport:
     """Connect and log in. Raises ConnectionFailed, which names the node and what to do."""
+    if not where.host_key:
+        raise errors.ConnectionFailed(
+            "the machine's host key is not known yet: an `up` was cut short",
+            hint="`labkit up` goes on",
+            node=where.name,
+        )
 
     def log_in(transport: paramiko.Transport) -> None:
         _check_host_key(where, transport)

@@ -82,6 +82,15 @@ def test_another_machine_at_the_place_of_one_that_is_known_is_refused(fake: Fake
         fake.ensure()
 
 
+def test_one_that_runs_and_was_never_met_is_not_talked_to(fake: Fake) -> None:
+    """An `up` was cut short after Vagrant had started it."""
+    fake.ensure()
+    (fake.paths.state / "vagrant" / "machines.json").unlink()
+    met = connection.Connection(fake.provider.endpoint("node1"), commands.CommandLog())
+    with pytest.raises(errors.ConnectionFailed, match="host key is not known yet"):
+        met.run(["true"])
+
+
 def test_one_that_was_destroyed_behind_our_back_is_made_and_met_anew(fake: Fake) -> None:
     fake.ensure()
     table = fake.state["machines"]

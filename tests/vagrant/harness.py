@@ -125,7 +125,7 @@ def running() -> Iterator[Harness]:
 def remove_cgroups(containers: Path) -> None:
     """Those of containers that ended with their namespaces: nobody was left to do it."""
     for container in containers.glob("lk-*"):
-        for suffix in ("", "-monitor", "-pivot"):
+        for suffix in ("", "-monitor"):
             for cgroup in [*Path("/sys/fs/cgroup").rglob(f"{container.name}{suffix}")]:
                 for each in sorted(cgroup.rglob("*/"), reverse=True):  # what is inside comes first
                     each.rmdir()

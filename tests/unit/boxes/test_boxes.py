@@ -68,6 +68,16 @@ def test_only_a_virtual_machine_has_a_kernel() -> None:
     assert "etc/fstab" not in lxc.files
 
 
+def test_a_container_leaves_the_network_when_it_ends() -> None:
+    """Of a virtual machine nothing is left anyway."""
+    name = "etc/systemd/system/leave-private-network.service"
+    lxc = recipe.plan("lxc")
+    assert "ExecStop=-/sbin/ip link delete eth1" in lxc.files[name]
+    assert "systemctl enable leave-private-network.service" in lxc.commands
+    for other in ("libvirt", "virtualbox"):
+        assert name not in recipe.plan(other).files
+
+
 def test_the_digest_tells_recipes_apart_and_nothing_else() -> None:
     digests = {recipe.plan(provider).digest for provider in recipe.PROVIDERS}
     assert len(digests) == len(recipe.PROVIDERS)

@@ -74,6 +74,13 @@ def test_each_way_in_is_followed_to_the_pod_that_answered(
     assert rules_of(opened) == before
 
 
+@pytest.mark.parametrize(("sender", "via"), [("client", "node-port"), ("", "cluster-ip")])
+def test_the_way_that_was_meant_is_said(opened: lab.Lab, sender: str, via: str) -> None:
+    found = opened.trace(asking.Request("app1", sender=sender))
+    assert found.ok, repr(found)
+    assert found.request == asking.Request("app1", sender=sender, via=via)
+
+
 def rules_on_the_way(found: report.Trace) -> list[tuple[str, str, str]]:
     """Every rule that took the request on its way there: its own packet, and the proxy's."""
     there = ("the first packet", "the proxy's first packet")

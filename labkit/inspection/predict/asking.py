@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
@@ -67,7 +67,7 @@ def forecast(
     port = find_port(found.service, request)
     start = _start(lab, found.pods, request)
     target = lab.node(request.node or start.machine)
-    address, number = find_address(port, request, target, outside=start.is_outside)
+    address, number = find_address(port, settle(request, outside=start.is_outside), target)
     packet = packets.Packet(
         port.protocol.lower(), start.address, address, number, arrives_by=start.arrives_by
     )
@@ -205,24 +205,30 @@ def _pod_start(pods: Sequence[resources.Object], name: str, request: Request) ->
     )
 
 
-def find_address(
-    port: proxying.ServicePort, request: Request, node: spec.NodeSpec, *, outside: bool
-) -> tuple[IPv4Address, int]:
-    """What is dialled. `outside`: the sender is no machine of the cluster, and in none of its pods.
+def settle(request: Request, *, outside: bool) -> Request:
+    """The same, with the way that is meant where none is named.
 
-    Raises NothingMatched when the Service does not have it.
+    `outside`: the sender is no machine of the cluster, and in none of its pods.
     """
-    via = request.via or ("node-port" if outside or request.node else "cluster-ip")
-    if via == "node-port" and port.node_port:
+    return replace(
+        request, via=request.via or ("node-port" if outside or request.node else "cluster-ip")
+    )
+
+
+def find_address(
+    port: proxying.ServicePort, request: Request, node: spec.NodeSpec
+) -> tuple[IPv4Address, int]:
+    """What a settled request dials. Raises NothingMatched when the Service does not have it."""
+    if request.via == "node-port" and port.node_port:
         return node.address, port.node_port
     addresses = {
         "cluster-ip": (port.cluster_ip,),
         "external-ip": port.external_ips,
         "load-balancer": port.ingress_ips,
-    }.get(via, ())
+    }.get(request.via, ())
     for address in addresses:
         if isinstance(address, IPv4Address):
             return address, port.port
     raise errors.NothingMatched(
-        f"{request.service} has no {via}", hint=f"one of {', '.join(VIAS)} that it has"
+        f"{request.service} has no {request.via}", hint=f"one of {', '.join(VIAS)} that it has"
     )

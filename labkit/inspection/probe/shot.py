@@ -104,7 +104,8 @@ def plan_shot(
         raise errors.NothingMatched(f"{port.name} speaks {port.protocol}, and no sender does")
     machine, pod = _sender(lab, found.pods, request)
     target = lab.node(request.node) if request.node else _nearest(lab, machine)
-    address, number = asking.find_address(port, request, target, outside=not machine.in_cluster)
+    settled = asking.settle(request, outside=not machine.in_cluster)
+    address, number = asking.find_address(port, settled, target)
     name = pod.partition("/")[2]
     return Shot(
         str(port.name),

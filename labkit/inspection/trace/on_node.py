@@ -44,10 +44,10 @@ BEGIN, END = 9, 10
 BEACON_RULE = "-A OUTPUT -o lo -d 127.0.0.1/32 -p udp -m udp --sport {port} --dport 9:10 -j TRACE"
 #: A moment and what was heard then, which may end in the middle of a line.
 Heard = tuple[float, bytes]
-#: How long the monitor may take to be heard, and how soon the beacon is sent for a second time. The
-#: pause doubles each time: of each beacon the kernel tells a page, and a monitor on a slow machine
-#: ends when more lies ready for it than the kernel keeps.
-DEAF_S, BEACON_S = 10.0, 0.005
+#: How long the monitor may take to be heard, how soon the beacon is sent for a second time, and by
+#: how much each pause is longer than the one before: of each beacon the kernel tells a page, and a
+#: monitor on a slow machine ends when more lies ready for it than the kernel keeps.
+DEAF_S, BEACON_S, LONGER = 10.0, 0.005, 1.3
 
 
 def main(name: str, seconds: str, *wanted: str) -> None:
@@ -195,7 +195,7 @@ def hear_beacon(stream: int, beacon: socket.socket, port: int) -> list[Heard]:
             if not said:
                 last = b"".join(said for _, said in heard).decode(errors="replace").strip()
                 raise OSError(f"xtables-monitor: {last or 'it ended'}")
-        pause *= 2
+        pause *= LONGER
     raise OSError("xtables-monitor hears nothing: is this iptables' nf_tables variant?")
 
 

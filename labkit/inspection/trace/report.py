@@ -21,7 +21,7 @@ class Trace(shown.Shown):
 
     `translations` are the nodes' conntrack entries, both directions of each. `considered` are the
     rules that it met, with why those that did not take it said no; of other Services' rules none.
-    `request` is what was asked for, to ask it again.
+    `request` is what was asked for, with the way that was meant, to ask it again.
     """
 
     service: str

@@ -72,7 +72,7 @@ def trace(
         considered=considering.list_considered(story, states, planned.protocol)
         if why or answer.error
         else (),
-        request=request,
+        request=asking.settle(request, outside=not lab.node(planned.machine).in_cluster),
     )
 
 

@@ -65,6 +65,9 @@ def test_the_way_that_is_meant_when_none_is_named(sender: str, node: str, port: 
     request = asking.Request("app1", sender=sender, node=node)
     found = asking.forecast(recorded.LAB, OBJECTS, STATES, request)
     assert found.dialled.endswith(f":{port}")
+    settled = asking.settle(request, outside=sender == "client")
+    assert settled.via == ("node-port" if port == 30062 else "cluster-ip")
+    assert asking.forecast(recorded.LAB, OBJECTS, STATES, settled).dialled == found.dialled
 
 
 def test_what_all_ways_have_in_common_is_told_once() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import queue
 import threading
 import time
@@ -13,6 +14,9 @@ from labkit.inspection.events import event, sources
 
 #: How long it may take until everything is heard.
 READY_S = 15.0
+#: Python heeds a signal when it next runs Python: Ctrl-C in the instant before a wait goes unheeded
+#: until that is over. So none is longer.
+HEEDS_S = 1.0
 
 
 class Events:
@@ -44,9 +48,13 @@ class Events:
 
     def read(self, timeout_s: float | None = None) -> event.Event | None:
         """The next event; None when there was none in that time, or when the stream is closed."""
-        with contextlib.suppress(queue.Empty):
-            return self._queue.get(timeout=timeout_s)
-        return None
+        end = math.inf if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            left = max(0.0, end - time.monotonic())
+            with contextlib.suppress(queue.Empty):
+                return self._queue.get(timeout=min(left, HEEDS_S))
+            if left <= HEEDS_S:
+                return None
 
     def within(self, seconds: float | None) -> Iterator[event.Event]:
         """Every event of that time; without a limit, until the stream is closed."""

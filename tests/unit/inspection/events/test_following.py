@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import queue
 import threading
 from collections.abc import Iterator, Sequence
 
@@ -52,6 +53,29 @@ def test_only_the_kinds_that_are_wanted() -> None:
         one = happening.read(5)
         assert one
         assert one.name == "r"
+
+
+@pytest.mark.parametrize("timeout_s", [None, 30.0])
+def test_a_long_wait_heeds_signals_again_and_again(
+    monkeypatch: pytest.MonkeyPatch, timeout_s: float | None
+) -> None:
+    """A signal from the instant before a wait is heeded after it; here after three."""
+    waits: list[float] = []
+
+    class Silence:
+        def get(self, timeout: float) -> None:
+            waits.append(timeout)
+            if len(waits) == 3:
+                raise KeyboardInterrupt
+            raise queue.Empty
+
+        def put(self, _: object) -> None: ...
+
+    happening = following.Events([])
+    monkeypatch.setattr(happening, "_queue", Silence())
+    with pytest.raises(KeyboardInterrupt):
+        happening.read(timeout_s)
+    assert waits == [following.HEEDS_S] * 3
 
 
 def test_until_the_one_that_is_awaited_or_not_at_all() -> None:

@@ -102,16 +102,14 @@ class Dial:
 
     def _on_event(self, events: int) -> None:
         """While a SYN is on its way nothing happens. Now it was refused, or answered."""
+        sock = self._stop_waiting()
         if events & select.EPOLLERR:
-            sock = self._stop_waiting()
             self._loop.remove(sock.fileno())
             error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             self._give_up_on(sock, os.strerror(error))
             self.start()
             return
-        assert self._sock is not None
         assert self._timer is not None
-        sock, self._sock = self._sock, None
         # The timer would have given up. Now it finds out whether this is more than a moment's call.
         self._timer.callback = lambda: sockets.watch_peer(sock)
         self._on_connected(sock, events)

@@ -28,7 +28,7 @@ Result = TypeVar("Result")
 Callback = Callable[[int], object]
 
 #: Wake me when it becomes readable, writable, or its other end has no more to say - each time that
-#: happens, not as long as it lasts: registered once, never changed.
+#: happens, not as long as it lasts: so there is no need to say when one would rather not hear it.
 EDGES = select.EPOLLIN | select.EPOLLPRI | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
 #: The same without "writable", which a socket is from the beginning: that would be told at once.
 READ_EDGES = EDGES & ~select.EPOLLOUT

@@ -76,7 +76,7 @@ class Stream:
         """Hear of events at either end. Returns whether they are news for this direction."""
         if source & _READ_ON:
             self._read_on = True
-        return bool(source & _READABLE or (sink & _WRITABLE and (self._held or self._in_pipe)))
+        return bool(source & _READABLE or (sink & _WRITABLE and self.waits))
 
     @property
     def waits(self) -> bool:
@@ -92,7 +92,7 @@ class Stream:
         """
         more = True
         for _ in range(ROUNDS):
-            if (self._held or self._in_pipe) and not self._drain():
+            if self.waits and not self._drain():
                 return False
             if self._failure:
                 raise self._failure

@@ -83,25 +83,23 @@ def answered(lab: Lab, asks: Sequence[fault.Ask], seconds: float) -> tuple[bool,
 
 def await_answers(lab: Lab, asks: Sequence[fault.Ask], within_s: float) -> tuple[fault.Ask, ...]:
     """Send each until it is answered; return those that were not when the time was up."""
-    deadline = time.monotonic() + within_s
-    missing = tuple(asks)
-    while missing:
-        came = answered(lab, missing, PATIENT_S)
-        missing = tuple(ask for ask, yes in zip(missing, came, strict=True) if not yes)
-        if not missing or time.monotonic() > deadline:
-            break
-        time.sleep(AGAIN_S)
-    return missing
+    return _ask_on(lab, asks, within_s, PATIENT_S, until=True)
 
 
 def await_silence(lab: Lab, asks: Sequence[fault.Ask], within_s: float) -> tuple[fault.Ask, ...]:
     """Send each until it is not answered any more; return those that still were."""
+    return _ask_on(lab, asks, within_s, IMPATIENT_S, until=False)
+
+
+def _ask_on(
+    lab: Lab, asks: Sequence[fault.Ask], within_s: float, patience_s: float, *, until: bool
+) -> tuple[fault.Ask, ...]:
     deadline = time.monotonic() + within_s
-    working = tuple(asks)
-    while working:
-        came = answered(lab, working, IMPATIENT_S)
-        working = tuple(ask for ask, yes in zip(working, came, strict=True) if yes)
-        if not working or time.monotonic() > deadline:
+    left = tuple(asks)
+    while left:
+        came = answered(lab, left, patience_s)
+        left = tuple(ask for ask, yes in zip(left, came, strict=True) if yes != until)
+        if not left or time.monotonic() > deadline:
             break
         time.sleep(AGAIN_S)
-    return working
+    return left

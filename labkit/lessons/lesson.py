@@ -92,9 +92,9 @@ class Lesson(shown.Shown):
             prediction = kept.of(self.name).predictions.get(question)
             if prediction:
                 prediction.truth = truth
-        answer = prediction.answer if prediction else ""
-        say = self.ask(question).say
-        return results.Grade(asked.text, answer, truth, asked.why, say(answer), say(truth))
+        mine = self.ask(question)
+        expected, happened = mine.say(mine.predicted), mine.say(truth)
+        return results.Grade(mine.text, mine.predicted, truth, asked.why, expected, happened)
 
     def check(self, only: str = "", *, wait: bool = True) -> results.CheckReport:
         """Look at the live lab: all checks, or one. What passes is remembered.

@@ -1,7 +1,7 @@
-"""Import paramiko without what it hardly needs: two thirds of the time go into the rest of it.
+"""Import paramiko without what it hardly needs, and every command would pay for.
 
-* *invoke*, a task runner, is for a line that an ssh_config file may hold (`Match exec`); without it
-  paramiko does without. We read no such files.
+* *invoke*, a task runner, is for a line that an ssh_config file may hold (`Match exec`); paramiko
+  goes without where it is missing. We read no such files.
 * *importlib.metadata* is asked for paramiko's own version, once, and brings along Python's modules
   for e-mail: metadata is written as a letter is.
 """

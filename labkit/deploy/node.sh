@@ -18,11 +18,12 @@ revision() { LC_ALL=C sed -n 's/.*LABKIT_REVISION=\([0-9a-f]*\).*/\1/p' "/proc/$
 
 # --- Looking ------------------------------------------------------------------------------------
 
-# look FILE...: the init system, every unit of ours, and each FILE's mode and hash.
+# look FILE...: the init system, which boot this is, every unit of ours, and each FILE's mode and hash.
 look() {
+    read -r boot </proc/sys/kernel/random/boot_id
     read -r up _ </proc/uptime
     echo "init $init"
-    echo "uptime $up"
+    echo "boot $boot $up"
     look_"$init"
     [ $# -eq 0 ] || { stat -c 'mode %a %n' -- "$@"; sha256sum -- "$@"; } 2>/dev/null
     return 0

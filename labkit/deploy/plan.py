@@ -40,8 +40,8 @@ class UnitState:
     since: float = 0.0
     restarts: int = 0
     revision: str = ""
-    #: `PID-TICKS`: names this process for as long as the machine runs, as a pid alone does not.
-    process: str = ""
+    #: When its process began, as `BOOT/TICKS`; where none runs, the soonest that the next one may.
+    began: str = ""
 
     def __str__(self) -> str:
         return self.state
@@ -72,7 +72,7 @@ def parse_found(text: str, *, now: float | None = None) -> Found:
     """Read what `look` in node.sh writes. `now` is the time at which it looked."""
     now = time.time() if now is None else now
     init: Init = "none"
-    uptime = 0.0
+    boot, uptime = "", 0.0
     units: dict[str, UnitState] = {}
     modes: dict[str, int] = {}
     hashes: dict[str, str] = {}
@@ -80,10 +80,11 @@ def parse_found(text: str, *, now: float | None = None) -> Found:
         word, _, rest = line.partition(" ")
         if word == "init":
             init = "systemd" if rest == "systemd" else "none"
-        elif word == "uptime":
-            uptime = float(rest)
+        elif word == "boot":
+            boot, _, up = rest.partition(" ")
+            uptime = float(up)
         elif word == "unit":
-            unit = _parse_unit(rest.split(" "), booted=now - uptime)
+            unit = _parse_unit(rest.split(" "), boot, uptime, now - uptime)
             units[unit.name] = unit
         elif word == "mode":
             mode, _, path = rest.partition(" ")
@@ -94,13 +95,15 @@ def parse_found(text: str, *, now: float | None = None) -> Found:
     return Found(init, units, files)
 
 
-def _parse_unit(words: Sequence[str], *, booted: float) -> UnitState:
-    name, state, pid, began, restarts, revision = words
+def _parse_unit(words: Sequence[str], boot: str, uptime: float, booted: float) -> UnitState:
+    name, state, pid, ticks, restarts, revision = words
+    soonest = f"{boot}/{int(uptime * _TICKS)}"
     if state not in ("running", "restarting"):
-        return UnitState(name, "stopped", restarts=int(restarts), revision=revision)
+        return UnitState(name, "stopped", 0, 0.0, int(restarts), revision, soonest)
     running: State = "running" if state == "running" else "restarting"
-    since = booted + int(began) / _TICKS if int(began) else 0.0
-    return UnitState(name, running, int(pid), since, int(restarts), revision, f"{pid}-{began}")
+    since = booted + int(ticks) / _TICKS if int(ticks) else 0.0
+    began = f"{boot}/{ticks}" if running == "running" else soonest
+    return UnitState(name, running, int(pid), since, int(restarts), revision, began)
 
 
 def plan_files(unit: Unit, init: Init) -> dict[str, File]:

@@ -83,22 +83,29 @@ def lacks_readiness(obj: Object | None) -> str:
     return _waiting_reason(obj) or (ready or {}).get("message") or "is not Ready"
 
 
-def lacks_podlet(processes: Mapping[str, str]) -> Lacks:
+def lacks_podlet(began: Mapping[str, str]) -> Lacks:
     """Say of a node what it lacks, and that its podlet has not taken stock yet, if so.
 
-    `processes` names the podlet that runs on each node now (`PID-TICKS`). What was said before it
-    began, a machine's last life for one, does not count.
+    `began` says when the podlet of each node did (`BOOT/TICKS`). It may die and another one follow;
+    but what was said before, in a machine's last life for one, does not count.
     """
 
     def lacks(node: Object | None) -> str:
         if node is None:
             return "does not exist"
         meta = node["metadata"]
-        if meta.get("annotations", {}).get(resources.IN_STEP) != processes[meta["name"]]:
+        told = meta.get("annotations", {}).get(resources.IN_STEP, "")
+        if not _is_since(began[meta["name"]], told):
             return "its podlet has not taken stock of its pods"
         return lacks_readiness(node)
 
     return lacks
+
+
+def _is_since(began: str, told: str) -> bool:
+    boot, _, ticks = began.partition("/")
+    told_boot, _, told_ticks = told.partition("/")
+    return told_boot == boot and int(told_ticks) >= int(ticks)
 
 
 def lacks_existence(obj: Object | None) -> str:

@@ -239,8 +239,8 @@ def _ensure_programs(
     did: list[str],
     external: services.External | None = None,
 ) -> dict[str, str]:
-    """Make every node run its programs; return which process its podlet is."""
+    """Make every node run its programs; return when its podlet began."""
     plan = services.plan_services(lab.spec, pki.load_pki(lab.paths.pki), external)
     ensured = install.ensure_services(lab.pool, plan, progress)
     did += [f"{node}: {change}" for node, each in ensured.items() for change in each.did]
-    return {node: each.units["podlet"].process for node, each in ensured.items()}
+    return {node: each.units["podlet"].began for node, each in ensured.items()}

@@ -56,8 +56,9 @@ LEASES = Resource("Lease", "leases", "coordination.k8s.io")
 DEPLOYMENTS = Resource("Deployment", "deployments", "apps", short_names=("deploy",))
 REPLICA_SETS = Resource("ReplicaSet", "replicasets", "apps", short_names=("rs",))
 
-#: On a Node: the podlet process that has taken stock of the node's pods, as `PID-TICKS` (ticks
-#: since boot when it began). Until the process that runs now says so, the API's word is old news.
+#: On a Node: when the podlet began that has taken stock of the node's pods, as `BOOT/TICKS` (the
+#: kernel's boot_id, and ticks since that boot). Until the one that runs now says so, the API's word
+#: is old news.
 IN_STEP = "labkit.dev/podlet-in-step"
 
 #: On what a lab made on an API server that is not its own: which lab.

@@ -61,7 +61,7 @@ class Host:
         """Say that all the API server says of this node's pods is ours; goes after all of it."""
         name = self._options.name
         self._in_step = True
-        patch: Object = {"metadata": {"annotations": {resources.IN_STEP: node.process()}}}
+        patch: Object = {"metadata": {"annotations": {resources.IN_STEP: node.began()}}}
         self._outbox.put("in step", lambda client: client.patch(resources.NODES, name, "", patch))
 
     def take_nodes(self, change: watch.Change) -> None:

@@ -82,10 +82,10 @@ def send_status(client: http.Client, node: Object) -> None:
     client.patch(resources.NODES, name, "", {"status": node["status"]}, subresource="status")
 
 
-def process() -> str:
-    """Name this process as `PID-TICKS`; a pid alone may be another's later."""
-    began = next(iter(_lines("/proc/self/stat"))).rpartition(")")[2].split()[19]
-    return f"{os.getpid()}-{began}"
+def began() -> str:
+    """Say when this process began, as `BOOT/TICKS`: whoever follows it in this boot has more."""
+    ticks = next(iter(_lines("/proc/self/stat"))).rpartition(")")[2].split()[19]
+    return f"{_boot_id()}/{ticks}"
 
 
 def _take_over(client: http.Client, node: Object) -> None:
@@ -120,7 +120,7 @@ def _info() -> Object:
     return {
         "machineID": _first_line("/etc/machine-id"),
         "systemUUID": "",
-        "bootID": _first_line("/proc/sys/kernel/random/boot_id"),
+        "bootID": _boot_id(),
         "kernelVersion": os.uname().release,
         "osImage": _os_name(),
         "containerRuntimeVersion": f"labkit://{version.__version__}",
@@ -146,6 +146,10 @@ def _os_name() -> str:
         if key == "PRETTY_NAME":
             return value.strip('"')
     return "Linux"
+
+
+def _boot_id() -> str:
+    return _first_line("/proc/sys/kernel/random/boot_id")
 
 
 def _first_line(path: str) -> str:

@@ -78,8 +78,8 @@ class TestInstall:
         for _ in ("made", "found"):
             told = install.ensure_services(nodes, {"node1": (ONE, TWO)})["node1"].units
             found = states(nodes)
-            assert {name: unit.process for name, unit in told.items()} == {
-                name: unit.process for name, unit in found.items()
+            assert {name: (unit.pid, unit.began) for name, unit in told.items()} == {
+                name: (unit.pid, unit.began) for name, unit in found.items()
             }
 
     def test_the_second_time_nothing_is_done(self, nodes: pool.Pool) -> None:

@@ -81,6 +81,19 @@ def test_from_nothing_to_a_proxied_request(opened: lab.Lab) -> None:
     assert again.ways.ok
 
 
+def test_a_podlet_may_die_while_up_waits(opened: lab.Lab) -> None:
+    """Its successor speaks for the node then."""
+    killed: list[events.Event] = []
+
+    def kill(event: events.Event) -> None:
+        if event.step == 3 and not killed:
+            killed.append(event)
+            kill_by_pid_file(opened, "node1", "podlet")
+
+    assert opened.up(observer=kill, timeout_s=30).status.state == "running"
+    assert killed
+
+
 def test_inspect_shows_the_four_chains_with_the_packets_of_the_requests(opened: lab.Lab) -> None:
     opened.up()
     seen = opened.inspect(example.NAME).to_json()

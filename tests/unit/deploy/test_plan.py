@@ -115,9 +115,10 @@ class TestServices:
 
 class TestParse:
     TEXT = (
-        "init none\nuptime 100.5\n"
+        "init none\nboot 0a1b 100.5\n"
         "unit one running 12 5000 3 abc\n"
         "unit two stopped 0 0 0 \n"
+        "unit three restarting 13 6000 1 abc\n"
         "mode 600 /etc/a b\nmode 644 /etc/gone\n"
         "00ff  /etc/a b\n"
     )
@@ -126,14 +127,17 @@ class TestParse:
         assert plan.parse_found(self.TEXT, now=1000.5) == plan.Found(
             "none",
             {
-                "one": plan.UnitState("one", "running", 12, 950.0, 3, "abc", "12-5000"),
-                "two": plan.UnitState("two", "stopped"),
+                "one": plan.UnitState("one", "running", 12, 950.0, 3, "abc", "0a1b/5000"),
+                "two": plan.UnitState("two", "stopped", began="0a1b/10050"),
+                "three": plan.UnitState(
+                    "three", "restarting", 13, 960.0, 1, "abc", began="0a1b/10050"
+                ),
             },
             {"/etc/a b": (0o600, "00ff")},
         )
 
     def test_systemd(self) -> None:
-        assert plan.parse_found("init systemd\nuptime 1\n").init == "systemd"
+        assert plan.parse_found("init systemd\nboot 0a1b 1\n").init == "systemd"
 
     def test_a_state_says_itself(self) -> None:
         assert str(plan.UnitState("one", "restarting")) == "restarting"

@@ -87,11 +87,13 @@ def test_a_pod_that_no_node_takes_says_so() -> None:
 
 
 def test_a_node_counts_when_the_podlet_that_runs_now_speaks_for_it() -> None:
-    lacks = api.lacks_podlet({"a": "12-3400"})
+    lacks = api.lacks_podlet({"a": "0a1b/3400"})
     node = pod("a", 1, "True")
     assert lacks(None) == "does not exist"
     assert "has not taken stock" in lacks(node)
-    node["metadata"]["annotations"] = {resources.IN_STEP: "12-99"}
-    assert "has not taken stock" in lacks(node)
-    node["metadata"]["annotations"] = {resources.IN_STEP: "12-3400"}
-    assert lacks(node) == ""
+    for old_news in ("0a1b/99", "0a1b/3399", "ffff/9999"):
+        node["metadata"]["annotations"] = {resources.IN_STEP: old_news}
+        assert "has not taken stock" in lacks(node)
+    for news in ("0a1b/3400", "0a1b/12000"):  # itself, or who followed when it had died
+        node["metadata"]["annotations"] = {resources.IN_STEP: news}
+        assert lacks(node) == ""

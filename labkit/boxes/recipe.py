@@ -97,7 +97,6 @@ WantedBy=sysinit.target
 
 #: A connection to a container that ends as well keeps a container's network in the kernel, for a
 #: minute or two: on the lab's bridge, with the address that the next start gives to somebody else.
-#: Not named as a program of labkit's: those that a lab does not want are taken away by `up`.
 _UNPLUG = """\
 [Unit]
 Description=Leave the lab's network when the machine ends
@@ -125,7 +124,8 @@ vagrant ALL=(ALL) NOPASSWD: ALL
 Defaults:vagrant !syslog, !pam_session
 """
 
-_SERVICES = ("systemd-networkd.service", "labkit-host-keys.service", "labkit-emulated.service")
+#: None is named as a program of labkit's: those that a lab does not want are taken away by `up`.
+_SERVICES = ("systemd-networkd.service", "own-host-keys.service", "same-addresses.service")
 _TIMERS = ("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer",
            "e2scrub_all.timer", "e2scrub_reap.service", "fstrim.timer")  # fmt: skip
 
@@ -202,8 +202,8 @@ def plan_files(provider: Provider) -> dict[str, str]:
         "etc/sudoers.d/vagrant": _SUDOERS,
         "etc/ssh/sshd_config.d/labkit.conf": _SSHD,
         "etc/systemd/network/10-eth0.network": _NETWORK,
-        f"{units}/labkit-host-keys.service": _HOST_KEYS,
-        f"{units}/labkit-emulated.service": _EMULATED,
+        f"{units}/own-host-keys.service": _HOST_KEYS,
+        f"{units}/same-addresses.service": _EMULATED,
         "home/vagrant/.ssh/authorized_keys": f"{VAGRANT_KEY}\n",
     }
     if provider == "lxc":

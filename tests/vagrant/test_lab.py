@@ -42,6 +42,7 @@ def test_up_brings_machines_cluster_and_all_five_ways(typed: Typed, brought_up: 
     states = {node["name"]: node["state"] for node in brought_up["status"]["nodes"]}
     assert {states[name] for name in ("control", "node1", "node2")} == {"running"}
     assert ways_that_hold(brought_up) >= 5
+    assert not [line for line in brought_up["did"] if "removed" in line]
     assert "app1" in typed.raw("curl", "-sf", "-m", "10", NODE_PORT).stdout
 
 

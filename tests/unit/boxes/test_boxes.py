@@ -78,6 +78,14 @@ def test_a_container_leaves_the_network_when_it_ends() -> None:
         assert name not in recipe.plan(other).files
 
 
+@pytest.mark.parametrize("provider", recipe.PROVIDERS)
+def test_no_service_of_a_box_is_taken_for_a_program_of_a_lab(provider: str) -> None:
+    """`up` takes away those named labkit-*.service that the lab does not want."""
+    what = recipe.plan(provider)
+    assert not [name for name in what.files if "/labkit-" in name and name.endswith(".service")]
+    assert not [command for command in what.commands if "enable labkit-" in command]
+
+
 def test_the_digest_tells_recipes_apart_and_nothing_else() -> None:
     digests = {recipe.plan(provider).digest for provider in recipe.PROVIDERS}
     assert len(digests) == len(recipe.PROVIDERS)

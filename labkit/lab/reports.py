@@ -73,6 +73,8 @@ class ControlPlaneStatus:
 class LabStatus(shown.Shown):
     """The whole lab. `state` is `running`, `partly running` or `stopped`.
 
+    A machine outside alone, which may be the learner's own machine, is no lab that runs.
+
     `control_plane` is None where the API server is the lab's own: then it is one of its services.
     """
 
@@ -86,7 +88,8 @@ class LabStatus(shown.Shown):
         lost = self.control_plane is not None and self.control_plane.answers is False
         if all(node.healthy for node in self.nodes) and not lost:
             return "running"
-        return "partly running" if any(n.state == "running" for n in self.nodes) else "stopped"
+        cluster = [node for node in self.nodes if node.role != "outside"]
+        return "partly running" if any(n.state == "running" for n in cluster) else "stopped"
 
     def document(self) -> document.Section:
         blocks: list[document.Block] = [_node_table(self.nodes)]

@@ -15,6 +15,9 @@ def node(name: str, state: str = "running", **units: str) -> reports.NodeStatus:
     return reports.NodeStatus(name, "worker", "192.168.56.11", state, units)
 
 
+LEARNER = reports.NodeStatus("client", "outside", "192.168.56.1", "running", {})
+
+
 def lab(*nodes: reports.NodeStatus) -> reports.LabStatus:
     return reports.LabStatus("t", "netns", nodes)
 
@@ -30,6 +33,8 @@ def test_the_examples_hold() -> None:
         ([node("a"), node("b", podlet="restarting")], "partly running"),
         ([node("a"), node("b", "stopped")], "partly running"),
         ([node("a", "stopped"), node("b", "absent")], "stopped"),
+        ([node("a", "absent"), LEARNER], "stopped"),
+        ([node("a"), LEARNER], "running"),
     ],
 )
 def test_a_lab_is_as_well_as_its_nodes(nodes: list[reports.NodeStatus], state: str) -> None:

@@ -134,4 +134,6 @@ def explain(said: str, verb: str) -> errors.LabkitError:
 
 def _last_lines(said: str) -> str:
     lines = [line.rstrip() for line in said.splitlines() if line.strip()]
+    # Ruby's own account of where it was, below what it says.
+    lines = [line for line in lines if not re.search(r"\.rb:\d+:in `", line)]
     return "\n".join(lines[-_LAST_LINES:])

@@ -6,7 +6,7 @@ import contextlib
 import json
 import shutil
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent import futures
 from pathlib import Path
 from typing import TypedDict
@@ -14,7 +14,7 @@ from typing import TypedDict
 from labkit import errors, local, paths
 from labkit.model import commands, events, spec
 from labkit.providers import base
-from labkit.providers.vagrant import calls, contact, machines
+from labkit.providers.vagrant import calls, contact, images, machines
 from labkit.ssh import connection
 from labkit.ssh.endpoint import Endpoint
 
@@ -63,8 +63,9 @@ class VagrantProvider:
         if missing:
             self._check_room(len(missing), len(absent))
             progress.waiting("vagrant up " + " ".join(missing))
-            one_by_one = self._made_by() in machines.ONE_BY_ONE
-            self._calls(progress).up(missing, one_by_one=one_by_one)
+            with self._whole_images():
+                one_by_one = self._made_by() in machines.ONE_BY_ONE
+                self._calls(progress).up(missing, one_by_one=one_by_one)
         if missing or set(names) - set(self._known()):
             progress.waiting("sshd on " + ", ".join(names))
             self._meet(names, missing)
@@ -156,6 +157,20 @@ class VagrantProvider:
     def _prepare(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         paths.ensure_file(self._folder / "Vagrantfile", machines.read_vagrantfile())
+
+    @contextlib.contextmanager
+    def _whole_images(self) -> Iterator[None]:
+        """No machine stands on half an image: neither one of before, nor one of what fails now."""
+        if self._made_by() != "libvirt":
+            yield
+            return
+        options = self._lab.vagrant.options
+        images.remove_torn(options)
+        try:
+            yield
+        except errors.DiskFull:
+            images.remove_torn(options, quiet_s=0)
+            raise
 
     def _created(self) -> tuple[str, ...]:
         return machines.created(self._folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.vagrant import typed as typing_there
 from tests.vagrant.typed import Typed
 
 pytestmark = [
@@ -29,6 +30,22 @@ memory = 512
 """
 
 
+#: Vagrant stands still where it holds a machine, and not also what it takes to ask for one.
+HOLD = """\
+cd "$XDG_STATE_HOME/labkit/vm/vagrant" || exit
+data=$VAGRANT_HOME/data
+vagrant provision node2 >&2 & holder=$!
+until [ -e "$data"/lock.machine-action-* ]; do kill -0 $holder || exit; done
+flock "$data/lock.dotlock.lock" true
+kill -STOP $holder
+echo held
+read -r _
+kill -CONT $holder
+wait $holder
+"""
+POOL = "/var/lib/libvirt/images"
+
+
 def with_pid(command: str) -> tuple[str, ...]:
     """The process says its number in there, then becomes the command."""
     return ("sh", "-c", f"echo $$; {command}")
@@ -47,6 +64,35 @@ def test_another_lab_of_the_same_name_is_refused_and_harms_nobody(typed: Typed) 
     assert "choose another `name`" in done.stderr
     assert typed.raw(*elsewhere, "down", "--purge", "--yes").returncode == 0
     assert domains(typed) == before
+
+
+def test_a_machine_on_which_another_vagrant_works_is_left_alone(typed: Typed) -> None:
+    with typed.started("sh", "-c", HOLD) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        done = typed.raw("labkit", "stop", "node2")
+        holder.communicate("go on\n", timeout=60)
+    assert done.returncode == 7, done.stderr
+    assert "another `vagrant` is working on a machine of this lab" in done.stderr
+    assert holder.returncode == 0
+    assert "running" in typed.raw("virsh", "domstate", "lk-vm-node2").stdout
+
+
+def test_a_full_disk_leaves_no_half_an_image_on_which_machines_would_never_boot() -> None:
+    """Of a libvirt of its own, whose disk is small and then large enough."""
+    with typing_there.at("libvirt") as typed:
+        (typed.folder / "labkit.toml").write_text(OTHER)
+        typed.raw("mkdir", "-p", POOL)
+        assert typed.raw("mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", POOL).returncode == 0
+        done = typed.raw("labkit", "up")
+        assert done.returncode == 1, done.stderr
+        assert "LK-DISK-FULL the disk is full" in done.stderr
+        assert ".rb:" not in done.stderr
+        assert "make room, then `labkit up` goes on" in done.stderr
+        assert typed.raw("ls", POOL).stdout == ""
+        assert typed.json("status")["state"] == "stopped"
+        typed.raw("mount", "-o", "remount,size=2g", POOL)
+        assert typed.up()["status"]["state"] == "running"
 
 
 def test_ctrl_c_in_the_middle_of_up_leaves_a_lab_that_can_be_looked_at_and_purged(

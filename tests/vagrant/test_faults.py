@@ -30,12 +30,17 @@ memory = 512
 """
 
 
-#: Vagrant stands still where it holds a machine, and not also what it takes to ask for one.
+#: Vagrant stands still where it holds a machine, and not also what it takes to ask for one. The
+#: kernel tells what is held: files of locks stay behind where Vagrant has failed.
 HOLD = """\
 cd "$XDG_STATE_HOME/labkit/vm/vagrant" || exit
 data=$VAGRANT_HOME/data
 vagrant provision node2 >&2 & holder=$!
-until [ -e "$data"/lock.machine-action-* ]; do kill -0 $holder || exit; done
+holds() {
+    lock=$(readlink /proc/$holder/fd/* | grep machine-action) &&
+        grep -q " $holder [^ ]*:$(stat -c %i "$lock") " /proc/locks
+}
+until holds; do kill -0 $holder || exit; done
 flock "$data/lock.dotlock.lock" true
 kill -STOP $holder
 echo held

@@ -147,6 +147,7 @@ def connect(
         sock.settimeout(timeout_s)
         _set_options(sock)
         if urllib.parse.urlsplit(config.server).scheme != "http":
+            sock.getpeername()  # a connection that was reset by now, ssl would lose without closing
             context = _tls_context(config)
             sock = context.wrap_socket(
                 sock, server_hostname=_encode_name(config.server_name or host)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
+import select
 import socket
+import struct
 
 import pytest
 
@@ -186,3 +189,25 @@ def test_something_else_answers() -> None:
             pytest.raises(errors.ConnectionFailed),
         ):
             client.get(resources.PODS, "p")
+
+
+def test_a_connection_that_was_reset_before_tls_began_is_closed() -> None:
+    """A socket that is lost without being closed is a warning, and warnings are errors here."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def dial(host: str, port: int) -> socket.socket:
+            ours = socket.create_connection(listening.getsockname())
+            theirs, _ = listening.accept()
+            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            theirs.close()  # with that: a reset
+            poll = select.poll()
+            poll.register(ours)
+            assert poll.poll(5000)
+            return ours
+
+        with (
+            http.Client(config.ClientConfig("https://127.0.0.1:1"), dial=dial) as client,
+            pytest.raises(errors.ConnectionFailed),
+        ):
+            client.get(resources.PODS, "p")
+    gc.collect()

@@ -173,7 +173,8 @@ class Lab:
         with lock.exclusive(self.paths.state, "stop"):
             progress = events.Progress(observer, total=1)
             with progress.step(f"end {node}"):
-                self.close()
+                # Whoever listens on other nodes goes on; with control the API server goes.
+                self.close() if node == self.spec.control.name else self.pool.close(node)
                 self.provider.stop([node])
         return self.status()
 

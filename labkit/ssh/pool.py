@@ -95,10 +95,11 @@ class Pool:
     def _call(self, func: Callable[[Connection], _Result], name: str) -> _Result:
         return func(self.connection(name))
 
-    def close(self) -> None:
+    def close(self, *names: str) -> None:
+        """Close the connections to these nodes (none named: all)."""
         with self._lock:
-            connections = list(self._connections.values())
-            self._connections.clear()
+            known = [name for name in names or self._connections if name in self._connections]
+            connections = [self._connections.pop(name) for name in known]
         for each in connections:
             each.close()
 

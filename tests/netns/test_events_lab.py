@@ -64,11 +64,13 @@ def test_rules_connections_objects_and_a_node_that_goes(opened: lab.Lab) -> None
         find(happening, lambda one: (one.kind, one.verb) == ("pod", "removed"))
 
         opened.stop("node2")
-        lost = find(happening, lambda one: (one.kind, one.where) == ("source", "node2"))
+        lost = find(happening, lambda one: one.kind == "source")
+        assert lost.where == "node2"
         assert lost.verb == "lost"
         opened.start("node2")
-        found = find(happening, lambda one: (one.kind, one.where) == ("source", "node2"))
+        *between, found = happening.until(lambda one: (one.kind, one.where) == ("source", "node2"))
         assert found.verb == "found"
+        assert not [one for one in between if (one.kind, one.where) == ("source", "node1")]
         assert listeners(opened)
     assert not listeners(opened)
 

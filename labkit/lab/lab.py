@@ -173,8 +173,10 @@ class Lab:
         with lock.exclusive(self.paths.state, "stop"):
             progress = events.Progress(observer, total=1)
             with progress.step(f"end {node}"):
-                # Whoever listens on other nodes goes on; with control the API server goes.
-                self.close() if node == self.spec.control.name else self.pool.close(node)
+                if node == self.spec.control.name:
+                    self.close()  # with it, the API server goes
+                else:
+                    self.pool.close(node)  # who listens on other nodes goes on
                 self.provider.stop([node])
         return self.status()
 

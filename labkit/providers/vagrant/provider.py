@@ -14,7 +14,7 @@ from typing import TypedDict
 from labkit import errors, local, paths
 from labkit.model import commands, events, spec
 from labkit.providers import base
-from labkit.providers.vagrant import calls, contact, images, machines
+from labkit.providers.vagrant import calls, contact, machines
 from labkit.ssh import connection
 from labkit.ssh.endpoint import Endpoint
 
@@ -63,7 +63,7 @@ class VagrantProvider:
         if missing:
             self._check_room(len(missing), len(absent))
             progress.waiting("vagrant up " + " ".join(missing))
-            with self._whole_images():
+            with self._whole_images(absent):
                 one_by_one = self._made_by() in machines.ONE_BY_ONE
                 self._calls(progress).up(missing, one_by_one=one_by_one)
         if missing or set(names) - set(self._known()):
@@ -159,11 +159,13 @@ class VagrantProvider:
         paths.ensure_file(self._folder / "Vagrantfile", machines.read_vagrantfile())
 
     @contextlib.contextmanager
-    def _whole_images(self) -> Iterator[None]:
-        """No machine stands on half an image: neither one of before, nor one of what fails now."""
-        if self._made_by() != "libvirt":
+    def _whole_images(self, made: Sequence[str]) -> Iterator[None]:
+        """No machine is made on half an image: neither one of before, nor one of what fails now."""
+        if not made or self._made_by() != "libvirt":
             yield
             return
+        from labkit.providers.vagrant import images  # most commands make no machine
+
         options = self._lab.vagrant.options
         images.remove_torn(options)
         try:
